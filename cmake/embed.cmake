@@ -1,0 +1,22 @@
+# homelab_embed(TARGET FILE...): puts files into TARGET with .incbin; see src/api/embedded_files.h for how they are read.
+function(homelab_embed target)
+  set(assembly "    .section .rodata\n")
+  set(table "")
+  set(count 0)
+  foreach(file ${ARGN})
+    get_filename_component(name ${file} NAME)
+    string(APPEND assembly
+      "    .global homelab_embed_${count}\nhomelab_embed_${count}:\n    .incbin \"${file}\"\n"
+      "    .global homelab_embed_${count}_end\nhomelab_embed_${count}_end:\n    .byte 0\n")
+    string(APPEND externs "extern \"C\" const char homelab_embed_${count}[];\nextern \"C\" const char homelab_embed_${count}_end[];\n")
+    string(APPEND table "    {\"${name}\", homelab_embed_${count}, homelab_embed_${count}_end},\n")
+    math(EXPR count "${count} + 1")
+  endforeach()
+  string(APPEND assembly "    .section .note.GNU-stack,\"\",@progbits\n")
+  set(out ${CMAKE_CURRENT_BINARY_DIR}/${target}_embedded)
+  file(CONFIGURE OUTPUT ${out}.S CONTENT "${assembly}" @ONLY)
+  file(CONFIGURE OUTPUT ${out}.inc CONTENT "${externs}constexpr std::size_t kEmbeddedCount = ${count};\nconst EmbeddedRange kEmbedded[] = {\n${table}};\n" @ONLY)
+  set_source_files_properties(${out}.S PROPERTIES OBJECT_DEPENDS "${ARGN}")
+  target_sources(${target} PRIVATE ${out}.S)
+  target_include_directories(${target} PRIVATE ${CMAKE_CURRENT_BINARY_DIR})
+endfunction()
