@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# make_venv.sh FOLDER REQUIREMENTS: a Python environment with exactly the pinned, hash-checked packages.
+set -euo pipefail
+folder=$1
+requirements=$2
+echo "==> Python environment for the tests ($folder)"
+rm -rf "$folder"
+python3 -m venv "$folder" || { echo "error: python3 -m venv failed; install python3-venv" >&2; exit 1; }
+if ! "$folder/bin/pip" --disable-pip-version-check install --quiet --no-deps --require-hashes -r "$requirements"; then
+  echo "error: the pinned Python packages could not be installed; check that the Python package index can be reached" >&2
+  exit 1
+fi
+touch "$folder/.complete"
