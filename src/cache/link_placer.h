@@ -1,0 +1,32 @@
+#pragma once
+// One entry of a snapshot: a relative link to a blob, or a plain file where links cannot be made.
+#include <string>
+
+#include "base/result.h"
+#include "folder_at.h"
+
+namespace homelab::cache {
+
+enum class LinkMode {
+  kSymlink,
+  kPlain,  ///< the file system has no symlinks (FAT, some network shares)
+};
+
+/// Where one entry goes and what it shows.
+struct LinkPlace {
+  FolderAt const& blobs;
+  FolderAt const& folder;  ///< the folder of the entry
+  std::string name;        ///< last segment of the path
+  std::string blob;        ///< file in `blobs`
+  int depth = 0;           ///< folders between snapshots/<commit> and the entry
+  bool last_use = true;    ///< no later entry of this call needs the blob
+};
+
+/// Makes the entry. What stands there and shows the same content stays; a dangling or wrong link is replaced in one step.
+/// kFailedPrecondition when the blob is missing or a folder stands there.
+///
+/// Plain mode: a hard link if possible, else the blob itself moves (as the Python client does), or a copy while a later
+/// entry needs it.
+[[nodiscard]] Status place_link(LinkPlace const& place, LinkMode mode = LinkMode::kSymlink);
+
+}  // namespace homelab::cache

@@ -1,0 +1,191 @@
+#include "cache/locations.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <system_error>
+#include <utility>
+
+#include "base/os/file.h"
+#include "base/strings.h"
+
+namespace homelab::cache {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr double kBytesPerGb = 1024.0 * 1024.0 * 1024.0;
+constexpr double kMbPerGb = 1024.0;
+constexpr std::string_view kModelPrefix = "models--";
+
+bool is_folder(Path const& path) {
+  std::error_code error;
+  return fs::is_directory(path, error);
+}
+
+/// Entries models--* directly in a folder. `own_only`: real folders, not links into a hub folder (a bridged root).
+bool has_model_folders(Path const& folder, bool own_only) {
+  std::error_code error;
+  for (auto it = fs::directory_iterator(folder, error); !error && it != fs::directory_iterator();
+       it.increment(error)) {
+    std::error_code ignored;
+    if (!it->path().filename().string().starts_with(kModelPrefix)) continue;
+    if (it->is_directory(ignored) && !(own_only && it->is_symlink(ignored))) return true;
+  }
+  return false;
+}
+
+/// Adds up regular files of folder trees. Links are not followed, hard links and folders reached twice count once.
+class TreeSize {
+ public:
+  void add(Path const& folder) {
+    struct stat found {};
+    // The start may be a link: a cache on another drive.
+    if (::stat(folder.c_str(), &found) != 0 || !S_ISDIR(found.st_mode)) return;
+    add_folder(folder, found, 0);
+  }
+  [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
+
+ private:
+  void add_folder(Path const& folder, struct stat const& self, int depth) {
+    constexpr int kMaxDepth = 128;
+    if (depth > kMaxDepth || !seen_.emplace(self.st_dev, self.st_ino).second) return;
+    std::error_code error;
+    for (auto it = fs::directory_iterator(folder, error); !error && it != fs::directory_iterator();
+         it.increment(error)) {
+      struct stat found {};
+      if (::lstat(it->path().c_str(), &found) != 0) continue;
+      if (S_ISDIR(found.st_mode)) {
+        add_folder(it->path(), found, depth + 1);
+      } else if (S_ISREG(found.st_mode) &&
+                 (found.st_nlink == 1 || seen_.emplace(found.st_dev, found.st_ino).second)) {
+        bytes_ += static_cast<std::uint64_t>(found.st_size);
+      }
+    }
+  }
+
+  std::set<std::pair<dev_t, ino_t>> seen_;
+  std::uint64_t bytes_ = 0;
+};
+
+std::string disk_reason(Locations::Space const& space, double required_gb) {
+  return fmt::format("the disk of {} has {:.1f} GB free, {:.1f} GB are needed", space.path,
+                     space.disk_free_gb, required_gb);
+}
+
+std::string quota_reason(Locations::Space const& space, double required_gb) {
+  return fmt::format("{} would hold {:.1f} GB ({:.1f} GB now and {:.1f} GB more), its limit is {:.1f} GB",
+                     space.path, space.projected_gb, space.cache_size_gb, required_gb, space.limit_gb);
+}
+
+double percent_of(double part, double whole) { return whole > 0 ? part / whole * 100.0 : 0.0; }
+
+}  // namespace
+
+std::string_view to_string(LocationKind kind) {
+  switch (kind) {
+    case LocationKind::kPrimary: return "primary";
+    case LocationKind::kSecondary: return "secondary";
+    case LocationKind::kCustom: return "custom";
+  }
+  return "primary";
+}
+
+std::optional<LocationKind> parse_location_kind(std::string_view text) {
+  for (auto const kind : {LocationKind::kPrimary, LocationKind::kSecondary, LocationKind::kCustom}) {
+    if (text == to_string(kind)) return kind;
+  }
+  return std::nullopt;
+}
+
+HubFolder hub_folder_of_root(Path const& root) {
+  Path const hub = root / "hub";
+  std::error_code error;
+  if (!fs::exists(hub, error) && has_model_folders(root, false))
+    return {root, "the root itself is a hub folder (it holds models--* and no hub/)"};
+  return {hub, "hub/ below the root"};
+}
+
+Locations::Locations(LocationOptions primary, LocationOptions secondary, double warning_threshold)
+    : primary_(std::move(primary)),
+      secondary_(std::move(secondary)),
+      warning_threshold_(warning_threshold) {}
+
+Result<std::string> Locations::root_to_store(LocationKind kind,
+                                             std::optional<std::string> const& custom_path) const {
+  if (kind == LocationKind::kPrimary) return primary_.root;
+  if (kind == LocationKind::kSecondary) return secondary_.root;
+  std::string_view const path = custom_path ? trim(*custom_path) : std::string_view();
+  if (path.empty())
+    return fail(Code::kInvalidArgument, "a custom cache location needs cache_path, the folder to use");
+  if (path.find('\0') != std::string_view::npos || !Path(path).is_absolute()) {
+    return fail(Code::kInvalidArgument,
+                fmt::format("cache_path \"{}\" is not an absolute path; expected one like "
+                            "/mnt/models/cache",
+                            path.substr(0, path.find('\0'))));
+  }
+  return std::string(path);
+}
+
+Locations::Resolved Locations::resolve(LocationKind kind,
+                                       std::optional<std::string> const& stored_root) const {
+  LocationOptions const& own = kind == LocationKind::kSecondary ? secondary_ : primary_;
+  bool const is_own = !stored_root || stored_root->empty() || *stored_root == own.root;
+  if (!is_own && (kind == LocationKind::kCustom || is_folder(*stored_root)))
+    return {*stored_root, hub_folder_of_root(*stored_root), "the path stored at registration"};
+  std::string why = fmt::format("the {} location ({})", kind == LocationKind::kSecondary ? "secondary" : "primary",
+                                own.origin);
+  if (!is_own) why += fmt::format("; the stored path {} does not exist here", *stored_root);
+  HubFolder hub = own.hub_folder ? HubFolder{*own.hub_folder, "named as the hub folder by the settings"}
+                                 : hub_folder_of_root(own.root);
+  return {own.root, std::move(hub), std::move(why)};
+}
+
+std::vector<Path> Locations::readable_hub_folders(Resolved const& resolved) const {
+  if (resolved.root == resolved.hub.path || !has_model_folders(resolved.root, true)) return {};
+  return {resolved.root};
+}
+
+Locations::Space Locations::check_space(LocationKind kind, double required_mb) const {
+  Space space{};
+  space.sufficient = true;
+  if (kind == LocationKind::kCustom) return space;
+  LocationOptions const& own = kind == LocationKind::kPrimary ? primary_ : secondary_;
+  double const required_gb = required_mb / kMbPerGb;
+  TreeSize size;
+  if (own.hub_folder) {
+    size.add(*own.hub_folder);
+  } else {
+    size.add(hub_folder_of_root(own.root).path);
+    size.add(own.root);
+  }
+  Path const place = own.hub_folder ? *own.hub_folder : Path(own.root);
+  space.path = own.root;
+  space.limit_gb = own.limit_gb;
+  space.cache_size_gb = static_cast<double>(size.bytes()) / kBytesPerGb;
+  space.projected_gb = space.cache_size_gb + required_gb;
+  space.usage_percent = percent_of(space.projected_gb, own.limit_gb);
+  space.warning = own.limit_gb > 0 && space.projected_gb / own.limit_gb >= warning_threshold_;
+  auto const disk = os::disk_space(place);
+  if (!disk) {
+    space.sufficient = false;
+    space.reason = fmt::format("the free space of {} is not known: {}", place.string(), disk.error().message);
+    return space;
+  }
+  space.disk_free_gb = static_cast<double>(disk->free_bytes) / kBytesPerGb;
+  space.disk_total_gb = static_cast<double>(disk->total_bytes) / kBytesPerGb;
+  space.disk_usage_percent = percent_of(space.disk_total_gb - space.disk_free_gb, space.disk_total_gb);
+  if (!(space.disk_free_gb - required_gb > 0)) {
+    space.sufficient = false;
+    space.reason = disk_reason(space, required_gb);
+  } else if (!(space.projected_gb <= own.limit_gb)) {
+    space.sufficient = false;
+    space.reason = quota_reason(space, required_gb);
+  }
+  return space;
+}
+
+}  // namespace homelab::cache

@@ -1,0 +1,167 @@
+// Drives the cache module from Python tests. Built twice: `cache_probe` with the normal library, `cache_crash_writer`
+// with crash points (HOMELAB_LLM_CRASH_AT_STEP).
+//
+//   write HUB REPO COMMIT REVISION SOURCE   publishes every file below SOURCE as that commit
+//   show HUB REPO REVISION                  JSON: what the reader sees, every blob checked against its name
+//   lock HUB REPO BLOB                      takes the etag lock, prints "locked", holds it until stdin ends
+//   try-lock HUB REPO BLOB                  prints "free" or "busy"
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/os/file.h"
+#include "cache/blob_writer.h"
+#include "cache/hub_folder.h"
+
+namespace homelab::cache {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kLimitBytes = 1 << 30;
+/// Larger files take the way of big downloads: LFS name, partial, appended in pieces.
+constexpr std::size_t kLargeBytes = 1000;
+constexpr std::size_t kPieceBytes = 1000;
+
+BlobName hash_of(std::string_view content, bool lfs) {
+  Hasher hasher = lfs ? Hasher::sha256() : Hasher::git_blob(content.size());
+  hasher.update(content);
+  return BlobName::parse(hasher.finish()).value();
+}
+
+struct Source {
+  RepoPath path;
+  std::string content;
+  BlobName blob;
+};
+
+Result<std::vector<Source>> read_sources(Path const& folder) {
+  std::vector<Source> out;
+  for (auto const& entry : fs::recursive_directory_iterator(folder)) {
+    if (!entry.is_regular_file()) continue;
+    ASSIGN_OR_RETURN(RepoPath path, RepoPath::parse(entry.path().lexically_relative(folder).string()));
+    ASSIGN_OR_RETURN(std::string content, os::read_file(entry.path(), kLimitBytes));
+    BlobName blob = hash_of(content, content.size() >= kLargeBytes);
+    out.push_back({std::move(path), std::move(content), std::move(blob)});
+  }
+  std::ranges::sort(out, {}, &Source::path);
+  return out;
+}
+
+Status put_large(RepoWriter const& writer, Source const& source) {
+  if (writer.has_blob(source.blob, source.content.size())) return {};
+  ASSIGN_OR_RETURN(auto const lock, writer.lock(source.blob, nullptr));
+  ASSIGN_OR_RETURN(PartialBlob partial, writer.open_partial(source.blob, source.content.size()));
+  fmt::print("resumed {} {}\n", source.path.text(), partial.written_bytes());
+  while (partial.written_bytes() < partial.expected_bytes()) {
+    auto const rest = std::string_view(source.content).substr(partial.written_bytes(), kPieceBytes);
+    RETURN_IF_ERROR(partial.append(std::as_bytes(std::span(rest))));
+  }
+  return writer.commit(std::move(partial), false);
+}
+
+Tree tree_of(std::vector<Source> const& sources) {
+  Tree tree;
+  for (auto const& source : sources) {
+    TreeFile file{source.path, source.content.size(), hash_of(source.content, false).text(), {}, {}};
+    if (source.blob.is_sha256()) file.lfs_sha256 = source.blob.text();
+    tree.files.push_back(std::move(file));
+  }
+  return tree;
+}
+
+Status write(std::span<std::string const> args) {
+  ASSIGN_OR_RETURN(RepoId repo, RepoId::parse(args[1]));
+  ASSIGN_OR_RETURN(CommitHash const commit, CommitHash::parse(args[2]));
+  ASSIGN_OR_RETURN(Revision const revision, Revision::parse(args[3]));
+  ASSIGN_OR_RETURN(auto const sources, read_sources(args[4]));
+  ASSIGN_OR_RETURN(RepoWriter const writer, RepoWriter::open(args[0], std::move(repo)));
+  std::vector<RepoWriter::SmallBlob> small;
+  std::vector<RepoWriter::Link> links;
+  for (auto const& source : sources) {
+    links.push_back({source.path, source.blob});
+    if (source.blob.is_sha256()) {
+      RETURN_IF_ERROR(put_large(writer, source));
+    } else {
+      small.push_back({source.blob, source.content});
+    }
+  }
+  RETURN_IF_ERROR(writer.put_blobs(small));
+  RETURN_IF_ERROR(writer.link_all(commit, links));
+  RETURN_IF_ERROR(writer.write_tree(commit, tree_of(sources)));
+  return writer.write_ref(revision, commit);
+}
+
+Result<bool> has_right_hash(Path const& file, BlobName const& name) {
+  ASSIGN_OR_RETURN(std::string const content, os::read_file(file, kLimitBytes));
+  return hash_of(content, name.is_sha256()) == name;
+}
+
+Status show(std::span<std::string const> args) {
+  ASSIGN_OR_RETURN(RepoId repo, RepoId::parse(args[1]));
+  ASSIGN_OR_RETURN(Revision const revision, Revision::parse(args[2]));
+  RepoFolder const folder(args[0], std::move(repo));
+  json::object out = {{"commit", nullptr}, {"bad_blobs", json::array()}, {"files", json::object()}};
+  if (fs::exists(folder.path() / "blobs")) {
+    for (auto const& entry : fs::directory_iterator(folder.path() / "blobs")) {
+      auto const name = BlobName::parse(entry.path().filename().string());
+      if (!name) continue;
+      ASSIGN_OR_RETURN(bool const good, has_right_hash(entry.path(), *name));
+      if (!good) out["bad_blobs"].as_array().push_back(json::string(name->text()));
+    }
+  }
+  if (auto const commit = folder.read_ref(revision)) {
+    out["commit"] = commit->text();
+    ASSIGN_OR_RETURN(auto const view, folder.snapshot(*commit));
+    for (auto const& file : view.files) out["files"].as_object()[file.path.text()] = file.size_bytes;
+    out["dangling"] = view.dangling.size();
+    ASSIGN_OR_RETURN(auto const tree, folder.read_tree(*commit));
+    out["listed"] = tree ? tree->files.size() : 0;
+    ASSIGN_OR_RETURN(out["size_bytes"], repo_size_bytes(folder));
+  }
+  fmt::print("{}\n", to_ascii_json(out));
+  return {};
+}
+
+Status lock(std::span<std::string const> args, bool wait) {
+  ASSIGN_OR_RETURN(RepoId repo, RepoId::parse(args[1]));
+  ASSIGN_OR_RETURN(BlobName const blob, BlobName::parse(args[2]));
+  ASSIGN_OR_RETURN(RepoWriter const writer, RepoWriter::open(args[0], std::move(repo)));
+  auto const taken = writer.lock(blob, wait ? std::function<bool()>() : [] { return true; });
+  if (!taken && taken.error().code != Code::kCancelled) return fail(taken.error());
+  std::cout << (wait ? "locked" : taken ? "free" : "busy") << std::endl;
+  std::string ignored;
+  while (wait && std::getline(std::cin, ignored)) {
+  }
+  return {};
+}
+
+int run(std::vector<std::string> const& args) {
+  auto const rest = std::span(args).subspan(1);
+  Status done = fail(Code::kInvalidArgument, "unknown command or wrong number of arguments");
+  if (args[0] == "write" && rest.size() == 5) done = write(rest);
+  if (args[0] == "show" && rest.size() == 3) done = show(rest);
+  if (args[0] == "lock" && rest.size() == 3) done = lock(rest, true);
+  if (args[0] == "try-lock" && rest.size() == 3) done = lock(rest, false);
+  if (done) return 0;
+  std::cerr << done.error().message << "\n";
+  return 1;
+}
+
+}  // namespace
+}  // namespace homelab::cache
+
+int main(int argc, char** argv) {
+  if (argc < 2) return 2;
+  return homelab::cache::run(std::vector<std::string>(argv + 1, argv + argc));
+}
