@@ -1,0 +1,397 @@
+#include "registry/registry.h"
+
+#include <fmt/format.h>
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <mutex>
+
+#include "base/log.h"
+#include "base/strings.h"
+#include "connection.h"
+#include "migrations.h"
+#include "performance_writer.h"
+#include "registry/compatibility.h"
+#include "rows.h"
+
+namespace homelab::registry {
+namespace {
+
+constexpr std::size_t kMaxNotes = 2000;
+constexpr int kMaxRecentRows = 100'000;
+/// SQL list of the blanks that trim() removes: space, tab, LF, VT, FF, CR.
+constexpr std::string_view kSqlTrimmedName =
+    "trim(model_name, ' ' || char(9) || char(10) || char(11) || char(12) || char(13))";
+
+/// As registration stores it: no blanks around the whole and around each '/'.
+std::string clean_path(std::string_view path) {
+  std::string out;
+  for (std::string_view const part : split(path, '/')) {
+    out += out.empty() && part.data() == path.data() ? "" : "/";
+    out += trim(part);
+  }
+  return out;
+}
+
+std::string short_local_time(UtcTime time) {
+  std::string text = to_local_iso(time).substr(0, 16);
+  text[10] = ' ';
+  return text;
+}
+
+/// Cuts to a bound without splitting a character.
+std::string bounded(std::string text, std::size_t limit) {
+  if (text.size() <= limit) return text;
+  while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xC0U) == 0x80U) --limit;
+  text.resize(limit);
+  return text;
+}
+
+class SqliteRegistry final : public Registry {
+ public:
+  SqliteRegistry(Connection writing, Connection reading)
+      : writing_(std::move(writing)),
+        reading_(std::move(reading)),
+        performance_(
+            [this](std::vector<PerformanceRow> const& batch) { return write_batch(batch); }) {}
+
+  Result<Model> add(NewModel const& model) override {
+    return write([&]() -> Result<Model> { return insert_model(model); });
+  }
+
+  Result<std::vector<Model>> list() override {
+    return read([&]() -> Result<std::vector<Model>> {
+      SQLite::Statement query(
+          *reading_, fmt::format("SELECT {} FROM modelregistry ORDER BY id", model_columns()));
+      std::vector<Model> models;
+      while (query.executeStep()) models.push_back(read_model(query));
+      return models;
+    });
+  }
+
+  Result<Model> find(std::string_view name) override {
+    std::string const wanted(trim(name));
+    ASSIGN_OR_RETURN(std::optional<Model> const model,
+                     read([&] { return look_up(*reading_, wanted); }));
+    if (!model) return fail(Code::kNotFound, fmt::format("there is no model named '{}'", wanted));
+    if (model->model_name == wanted && clean_path(model->hf_path) == model->hf_path) return *model;
+    return write([&]() -> Result<Model> { return repair(model->id, wanted); });
+  }
+
+  Result<Model> find_id(std::int64_t id) override {
+    return read([&] { return by_id(*reading_, id); });
+  }
+
+  Status remove(std::int64_t id) override {
+    return write([&]() -> Status {
+      run("UPDATE performancelog SET model_registry_id = NULL WHERE model_registry_id = ?", id);
+      if (run("DELETE FROM modelregistry WHERE id = ?", id) == 0) return no_such_id(id);
+      return {};
+    });
+  }
+
+  Result<std::optional<std::string>> begin_load(std::int64_t id) override {
+    return write([&]() -> Result<std::optional<std::string>> {
+      ASSIGN_OR_RETURN(Model const model, by_id(*writing_, id));
+      run("UPDATE modelregistry SET compatibility_status = 'testing' WHERE id = ?", id);
+      return model.compatibility_status;
+    });
+  }
+
+  Result<Model> finish_load(std::int64_t id, LoadFacts const& facts,
+                            std::optional<std::string> const& previous_status) override {
+    return write([&]() -> Result<Model> { return store_facts(id, facts, previous_status); });
+  }
+
+  Status fail_load(std::int64_t id, std::optional<std::string> const& status,
+                   std::optional<std::string> const& notes) override {
+    return write([&]() -> Status {
+      SQLite::Statement update(
+          *writing_,
+          "UPDATE modelregistry SET compatibility_status = :status, compatibility_notes = :notes "
+          "WHERE id = :id");
+      bind_optional(update, ":status", status);
+      bind_optional(update, ":notes", notes);
+      update.bind(":id", id);
+      if (update.exec() == 0) return no_such_id(id);
+      return {};
+    });
+  }
+
+  Result<std::vector<std::string>> recover_interrupted_loads() override {
+    return write([&]() -> Result<std::vector<std::string>> { return mark_interrupted(); });
+  }
+
+  void log_performance(PerformanceRow row) override { performance_.push(std::move(row)); }
+  void flush() override { performance_.flush(); }
+  std::uint64_t dropped_rows() const override { return performance_.dropped(); }
+
+  Result<std::vector<PerformanceRow>> recent_performance(std::int64_t model_id,
+                                                         int limit) override {
+    return read([&]() -> Result<std::vector<PerformanceRow>> {
+      SQLite::Statement query(
+          *reading_, fmt::format("SELECT {} FROM performancelog WHERE model_registry_id = ? "
+                                 "ORDER BY timestamp DESC, id DESC LIMIT ?",
+                                 performance_columns()));
+      query.bind(1, model_id);
+      query.bind(2, limit < 0 ? kMaxRecentRows : std::min(limit, kMaxRecentRows));
+      std::vector<PerformanceRow> rows;
+      while (query.executeStep()) rows.push_back(read_performance(query));
+      return rows;
+    });
+  }
+
+ private:
+  template <class Work>
+  std::invoke_result_t<Work&> read(Work&& work) {
+    std::lock_guard const guard(reading_mutex_);
+    return contain(work);
+  }
+
+  /// One transaction; commits when `work` gives a value, rolls back when it gives an error.
+  template <class Work>
+  std::invoke_result_t<Work&> write(Work&& work) {
+    std::lock_guard const guard(writing_mutex_);
+    return contain([&]() -> std::invoke_result_t<Work&> {
+      WriteTransaction transaction(*writing_);
+      auto result = work();
+      if (result) transaction.commit();
+      return result;
+    });
+  }
+
+  static tl::unexpected<Error> no_such_id(std::int64_t id) {
+    return fail(Code::kNotFound, fmt::format("there is no model with id {}", id));
+  }
+
+  /// Changed rows.
+  int run(char const* sql, std::int64_t id) {
+    SQLite::Statement statement(*writing_, sql);
+    statement.bind(1, id);
+    return statement.exec();
+  }
+
+  static Result<Model> by_id(SQLite::Database& database, std::int64_t id) {
+    SQLite::Statement query(
+        database, fmt::format("SELECT {} FROM modelregistry WHERE id = ?", model_columns()));
+    query.bind(1, id);
+    if (!query.executeStep()) return no_such_id(id);
+    return read_model(query);
+  }
+
+  /// The exact name first: a row with stray blanks must not hide a clean one.
+  static Result<std::optional<Model>> look_up(SQLite::Database& database, std::string const& name) {
+    for (std::string_view const column : {std::string_view("model_name"), kSqlTrimmedName}) {
+      SQLite::Statement query(
+          database, fmt::format("SELECT {} FROM modelregistry WHERE {} = ? ORDER BY id LIMIT 1",
+                                model_columns(), column));
+      query.bind(1, name);
+      if (query.executeStep()) return std::optional<Model>(read_model(query));
+    }
+    return std::optional<Model>();
+  }
+
+  Result<Model> insert_model(NewModel const& model) {
+    ASSIGN_OR_RETURN(auto const taken, look_up(*writing_, std::string(trim(model.model_name))));
+    if (taken)
+      return fail(Code::kAlreadyExists,
+                  fmt::format("a model named '{}' is already registered; choose another name",
+                              taken->model_name));
+    std::int64_t const id = next_id();
+    SQLite::Statement insert(
+        *writing_,
+        "INSERT INTO modelregistry (id, model_name, hf_path, trust_remote_code, created_at, "
+        "cache_location, cache_path, total_loads, total_inferences, update_available, "
+        "compatibility_status) VALUES (:id, :name, :path, :trust, :now, :location, :root, 0, 0, 0, "
+        "'unknown')");
+    insert.bind(":id", id);
+    insert.bind(":name", model.model_name);
+    insert.bind(":path", model.hf_path);
+    insert.bind(":trust", model.trust_remote_code ? 1 : 0);
+    insert.bind(":now", to_database_text(utc_now()));
+    insert.bind(":location", model.cache_location);
+    bind_optional(insert, ":root", model.cache_path);
+    insert.exec();
+    return by_id(*writing_, id);
+  }
+
+  /// Above every id that was ever given by us or is in the table now (other programs may write the
+  /// table too).
+  std::int64_t next_id() {
+    std::int64_t const id =
+        writing_
+            ->execAndGet(
+                "SELECT 1 + MAX((SELECT COALESCE(MAX(id), 0) FROM modelregistry), "
+                "(SELECT COALESCE(MAX(last_id), 0) FROM homelab_last_id "
+                "WHERE table_name = 'modelregistry'))")
+            .getInt64();
+    run("INSERT INTO homelab_last_id (table_name, last_id) VALUES ('modelregistry', ?1) "
+        "ON CONFLICT (table_name) DO UPDATE SET last_id = ?1",
+        id);
+    return id;
+  }
+
+  Result<Model> repair(std::int64_t id, std::string const& name) {
+    ASSIGN_OR_RETURN(Model const model, by_id(*writing_, id));
+    SQLite::Statement update(*writing_,
+                             "UPDATE modelregistry SET model_name = ?, hf_path = ? WHERE id = ?");
+    update.bind(1, name);
+    update.bind(2, clean_path(model.hf_path));
+    update.bind(3, id);
+    update.exec();
+    return by_id(*writing_, id);
+  }
+
+  Result<Model> store_facts(std::int64_t id, LoadFacts const& facts,
+                            std::optional<std::string> const& previous) {
+    ASSIGN_OR_RETURN(Model const before, by_id(*writing_, id));
+    bool const other_commit = facts.commit && facts.commit != before.current_commit;
+    std::string const status = status_after_success(previous);
+    // Notes on why a model would not load are wrong once it has loaded; a user's remarks on a good
+    // model stay.
+    bool const stale_notes = previous == "incompatible";
+    SQLite::Statement update(
+        *writing_,
+        "UPDATE modelregistry SET model_size_mb = COALESCE(:size, model_size_mb), "
+        "parameter_count = COALESCE(:parameters, parameter_count), model_type = COALESCE(:type, "
+        "model_type), "
+        "architecture = COALESCE(:architecture, architecture), default_dtype = COALESCE(:dtype, "
+        "default_dtype), "
+        "context_length = COALESCE(:context, context_length), current_commit = COALESCE(:commit, "
+        "current_commit), "
+        "current_version = COALESCE(:version, current_version), "
+        "last_updated = CASE WHEN :moved THEN :now ELSE last_updated END, "
+        "update_available = CASE WHEN :moved THEN 0 ELSE update_available END, "
+        "compatibility_notes = CASE WHEN :stale THEN NULL ELSE compatibility_notes END, "
+        "compatibility_status = :status, total_loads = total_loads + 1, last_loaded = :now WHERE "
+        "id = :id");
+    bind_optional(update, ":size", facts.model_size_mb);
+    bind_optional(update, ":parameters", facts.parameter_count);
+    bind_optional(update, ":type", facts.model_type);
+    bind_optional(update, ":architecture", facts.architecture);
+    bind_optional(update, ":dtype", facts.default_dtype);
+    bind_optional(update, ":context", facts.context_length);
+    bind_optional(update, ":commit", facts.commit);
+    bind_optional(update, ":version", facts.version);
+    update.bind(":moved", other_commit ? 1 : 0);
+    update.bind(":stale", stale_notes ? 1 : 0);
+    update.bind(":status", status);
+    update.bind(":now", to_database_text(utc_now()));
+    update.bind(":id", id);
+    update.exec();
+    return by_id(*writing_, id);
+  }
+
+  Result<std::vector<std::string>> mark_interrupted() {
+    std::vector<Model> interrupted;
+    {
+      SQLite::Statement query(
+          *writing_,
+          fmt::format(
+              "SELECT {} FROM modelregistry WHERE compatibility_status = 'testing' ORDER BY id",
+              model_columns()));
+      while (query.executeStep()) interrupted.push_back(read_model(query));
+    }
+    std::vector<std::string> names;
+    for (Model const& model : interrupted) {
+      std::string notes = fmt::format("[{}] The server ended while this model was being loaded.",
+                                      short_local_time(utc_now()));
+      if (model.compatibility_notes && !model.compatibility_notes->empty())
+        notes += " " + *model.compatibility_notes;
+      SQLite::Statement update(
+          *writing_,
+          "UPDATE modelregistry SET compatibility_status = 'incompatible', compatibility_notes = ? "
+          "WHERE id = ?");
+      update.bind(1, bounded(std::move(notes), kMaxNotes));
+      update.bind(2, model.id);
+      update.exec();
+      names.push_back(model.model_name);
+    }
+    return names;
+  }
+
+  Status write_batch(std::vector<PerformanceRow> const& batch) {
+    return write([&]() -> Status {
+      SQLite::Statement insert(*writing_, performance_insert());
+      SQLite::Statement count(
+          *writing_,
+          "UPDATE modelregistry SET total_inferences = total_inferences + 1 WHERE id = ?");
+      for (PerformanceRow const& row : batch) {
+        bind_performance(insert, row);
+        insert.exec();
+        insert.reset();
+        if (!row.model_registry_id || row.error_occurred) continue;
+        count.bind(1, *row.model_registry_id);
+        count.exec();
+        count.reset();
+      }
+      return {};
+    });
+  }
+
+  std::mutex writing_mutex_;
+  std::mutex reading_mutex_;
+  Connection writing_;             ///< guarded by writing_mutex_
+  Connection reading_;             ///< guarded by reading_mutex_
+  PerformanceWriter performance_;  ///< last: its thread uses everything above
+};
+
+/// Write-ahead logging: readers never wait for the writer. A property of the file, so it is set
+/// once and stays.
+Status use_write_ahead_log(SQLite::Database& database, std::filesystem::path const& file) {
+  std::string mode = database.execAndGet("PRAGMA journal_mode").getString();
+  if (mode != "wal") mode = database.execAndGet("PRAGMA journal_mode = WAL").getString();
+  if (mode != "wal") {
+    logger("registry")
+        ->warn(
+            "{}: the file system does not allow a write-ahead log (journal mode {}); lists may "
+            "wait for writes",
+            file.string(), mode);
+  }
+  return {};
+}
+
+bool is_new(SQLite::Database& database) {
+  return database.execAndGet("PRAGMA page_count").getInt64() == 0;
+}
+
+Status refuse_read_only(SQLite::Database& database, std::filesystem::path const& file) {
+  if (sqlite3_db_readonly(database.getHandle(), "main") != 1) return {};
+  return fail(Code::kPermissionDenied,
+              fmt::format("the database {} can only be read; this user must be able to write the "
+                          "file and its folder, or "
+                          "set DATABASE_PATH to another place",
+                          file.string()));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Registry>> Registry::open(std::filesystem::path const& file) {
+  auto opened = contain([&]() -> Result<std::unique_ptr<Registry>> {
+    ASSIGN_OR_RETURN(Connection writing, open_connection(file, true));
+    RETURN_IF_ERROR(refuse_read_only(*writing, file));
+    // A file of somebody else keeps its mode until it has been checked; a new one is made with
+    // fewer syncs this way.
+    if (is_new(*writing)) RETURN_IF_ERROR(use_write_ahead_log(*writing, file));
+    ASSIGN_OR_RETURN(auto const backup, migrate(*writing, file));
+    if (backup)
+      logger("registry")
+          ->info("{} was upgraded; the file as it was: {}", file.string(), backup->string());
+    RETURN_IF_ERROR(use_write_ahead_log(*writing, file));
+    ASSIGN_OR_RETURN(Connection reading, open_connection(file, false));
+    return std::unique_ptr<Registry>(
+        std::make_unique<SqliteRegistry>(std::move(writing), std::move(reading)));
+  });
+  if (!opened && opened.error().code == Code::kDataLoss &&
+      opened.error().message.find(file.string()) == std::string::npos)
+    return fail(
+        Code::kDataLoss,
+        fmt::format("the database {} cannot be read ({}); it was not touched. Put a backup in its "
+                    "place, or move it away to begin anew",
+                    file.string(), opened.error().message));
+  if (!opened && opened.error().message.find(file.string()) == std::string::npos)
+    return fail(std::move(opened).error().in(fmt::format("open the database {}", file.string())));
+  return opened;
+}
+
+}  // namespace homelab::registry
