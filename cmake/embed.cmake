@@ -6,10 +6,10 @@ function(homelab_embed target)
   foreach(file ${ARGN})
     get_filename_component(name ${file} NAME)
     string(APPEND assembly
-      "    .global homelab_embed_${count}\nhomelab_embed_${count}:\n    .incbin \"${file}\"\n"
-      "    .global homelab_embed_${count}_end\nhomelab_embed_${count}_end:\n    .byte 0\n")
-    string(APPEND externs "extern \"C\" const char homelab_embed_${count}[];\nextern \"C\" const char homelab_embed_${count}_end[];\n")
-    string(APPEND table "    {\"${name}\", homelab_embed_${count}, homelab_embed_${count}_end},\n")
+      "    .global homelab_embed_${target}_${count}\nhomelab_embed_${target}_${count}:\n    .incbin \"${file}\"\n"
+      "    .global homelab_embed_${target}_${count}_end\nhomelab_embed_${target}_${count}_end:\n    .byte 0\n")
+    string(APPEND externs "extern \"C\" const char homelab_embed_${target}_${count}[];\nextern \"C\" const char homelab_embed_${target}_${count}_end[];\n")
+    string(APPEND table "    {\"${name}\", homelab_embed_${target}_${count}, homelab_embed_${target}_${count}_end},\n")
     math(EXPR count "${count} + 1")
   endforeach()
   string(APPEND assembly "    .section .note.GNU-stack,\"\",@progbits\n")

@@ -1,0 +1,23 @@
+#pragma once
+// A ModelPlan as a FILE that can be read and searched like a GGUF file, but has no bytes of its
+// own.
+#include <cstdio>
+#include <memory>
+
+#include "base/result.h"
+#include "loader/model_plan.h"
+
+namespace homelab::loader {
+
+struct CloseFile {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+using FilePtr = std::unique_ptr<std::FILE, CloseFile>;
+
+/// Reading is sequential-friendly (one reordered tensor is kept at a time); one thread at a time,
+/// as with any FILE. `reason`, if not null, receives why a read failed and must outlive the file.
+/// Errors: kResourceExhausted.
+[[nodiscard]] Result<FilePtr> open_virtual_gguf(std::shared_ptr<ModelPlan const> plan,
+                                                std::string* reason);
+
+}  // namespace homelab::loader

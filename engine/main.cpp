@@ -1,0 +1,126 @@
+// homelab-llm-engine: serves one model with llama.cpp's server core on a Unix socket.
+#include <fmt/format.h>
+#include <llama.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "back_ends.h"
+#include "base/json.h"
+#include "base/result.h"
+#include "base/strings.h"
+#include "core_arguments.h"
+#include "describe.h"
+#include "lifeline.h"
+#include "serve.h"
+
+namespace homelab::engine_process {
+namespace {
+
+constexpr int kDone = 0;
+constexpr int kFailed = 1;
+constexpr int kWrongUsage = 2;
+
+constexpr char kUsage[] =
+    "usage: homelab-llm-engine [--lifeline-fd N] -m MODEL --host SOCKET.sock [llama-server "
+    "arguments]\n"
+    "       homelab-llm-engine describe PATH\n"
+    "       homelab-llm-engine version\n"
+    "\n"
+    "MODEL is a .gguf file (the first shard of a split one) or a folder with config.json, "
+    "tokenizer.json and\n"
+    "safetensors. Serves it until SIGTERM, or until the other end of descriptor N is closed.\n";
+
+/// The promise to whoever reads our log: the last line says why.
+int report(Error const& error) {
+  std::fflush(stdout);
+  std::string line = error.message;
+  for (char& c : line)
+    if (c == '\n' || c == '\r') c = ' ';
+  fmt::print(stderr, "error: {}\n", trim(line));
+  std::fflush(stderr);
+  return kFailed;
+}
+
+Status print_version() {
+  ggml_log_set([](ggml_log_level, char const*, void*) {}, nullptr);
+  RETURN_IF_ERROR(load_back_ends());
+  json::array devices;
+  for (auto const& back_end : back_ends()) {
+    devices.push_back(json::object{{"name", back_end.name},
+                                   {"description", back_end.description},
+                                   {"library", back_end.library}});
+  }
+  json::object const about = {{"version", HOMELAB_VERSION},
+                              {"llama_cpp", llama_version()},
+                              {"default_threads", default_threads()},
+                              {"back_ends", devices}};
+  fmt::print("{}\n", json::serialize(about));
+  return {};
+}
+
+int describe_command(std::string const& path) {
+  ggml_log_set([](ggml_log_level, char const*, void*) {}, nullptr);
+  auto const description = describe(path);
+  if (!description) return report(description.error());
+  fmt::print("{}\n", json::serialize(*description));
+  return kDone;
+}
+
+/// Takes `--lifeline-fd N` out of `arguments`; it is ours, not llama-server's.
+Status take_lifeline(std::vector<std::string>& arguments) {
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i] != "--lifeline-fd") continue;
+    auto const number = i + 1 < arguments.size() ? parse_uint(arguments[i + 1]) : std::nullopt;
+    if (!number || *number > 1'000'000)
+      return fail(Code::kInvalidArgument, "--lifeline-fd: expected a descriptor number");
+    auto const first = arguments.begin() + static_cast<std::ptrdiff_t>(i);
+    arguments.erase(first, first + 2);
+    return watch_lifeline(static_cast<int>(*number));
+  }
+  return {};
+}
+
+int serve_command(std::vector<std::string> arguments) {
+  if (auto status = take_lifeline(arguments); !status) return report(status.error());
+  int code = kDone;
+  if (auto status = serve(arguments); !status) code = report(status.error());
+  // Threads of the core may still hold its globals: their destructors are not worth a crash at the
+  // end.
+  std::fflush(nullptr);
+  std::_Exit(code);
+}
+
+int run(std::vector<std::string> arguments) {
+  if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h") {
+    std::fputs(kUsage, arguments.empty() ? stderr : stdout);
+    return arguments.empty() ? kWrongUsage : kDone;
+  }
+  settle_environment();
+  if (arguments[0] == "version") {
+    auto const status = print_version();
+    return status ? kDone : report(status.error());
+  }
+  if (arguments[0] == "describe") {
+    if (arguments.size() != 2) {
+      std::fputs(kUsage, stderr);
+      return kWrongUsage;
+    }
+    return describe_command(arguments[1]);
+  }
+  return serve_command(std::move(arguments));
+}
+
+}  // namespace
+}  // namespace homelab::engine_process
+
+int main(int argc, char** argv) {
+  try {
+    return homelab::engine_process::run(std::vector<std::string>(argv + 1, argv + argc));
+  } catch (std::exception const& error) {
+    return homelab::engine_process::report({homelab::Code::kInternal, error.what()});
+  }
+}

@@ -1,0 +1,158 @@
+#include "model_seam.h"
+
+#include <dlfcn.h>
+#include <fmt/format.h>
+#include <llama.h>
+
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <system_error>
+
+#include "base/os/file.h"
+#include "base/strings.h"
+#include "loader/model_plan.h"
+#include "loader/virtual_gguf.h"
+
+namespace homelab::engine_process {
+namespace {
+
+using Loader = llama_model* (*)(char const*, llama_model_params);
+using Plan = std::shared_ptr<loader::ModelPlan const>;
+
+/// Plans wait here between the check, the pass that only measures, and the load itself.
+struct Kept {
+  std::mutex mutex;
+  std::map<std::string, Plan> plans;
+  std::string last_error;
+};
+
+Kept& kept() {
+  static Kept instance;
+  return instance;
+}
+
+/// The library's own function of the same name.
+Loader library_loader() {
+  static auto const loader =
+      reinterpret_cast<Loader>(::dlsym(RTLD_NEXT, "llama_model_load_from_file"));
+  return loader;
+}
+
+void remember(std::string reason) {
+  std::lock_guard const lock(kept().mutex);
+  kept().last_error = std::move(reason);
+}
+
+Result<Plan> plan_for(std::string const& folder) {
+  {
+    std::lock_guard const lock(kept().mutex);
+    if (auto const found = kept().plans.find(folder); found != kept().plans.end())
+      return found->second;
+  }
+  ASSIGN_OR_RETURN(auto plan, loader::ModelPlan::make(folder));
+  std::lock_guard const lock(kept().mutex);
+  return kept().plans.insert_or_assign(folder, std::move(plan)).first->second;
+}
+
+/// While it lives, llama.cpp's log goes where it went before, and the lines about errors are kept
+/// as well.
+class ErrorLines {
+ public:
+  ErrorLines() {
+    llama_log_get(&previous_, &previous_data_);
+    llama_log_set(&ErrorLines::listen, this);
+  }
+  ErrorLines(ErrorLines const&) = delete;
+  ErrorLines& operator=(ErrorLines const&) = delete;
+  ~ErrorLines() { llama_log_set(previous_, previous_data_); }
+
+  /// The reason in one line, without the function names in front.
+  [[nodiscard]] std::string reason() const {
+    std::string_view best;
+    for (auto const line : split(text_, '\n')) {
+      if (trim(line).empty()) continue;
+      constexpr std::string_view kMarker = "error loading model: ";
+      if (auto const at = line.find(kMarker); at != std::string_view::npos)
+        return std::string(trim(line.substr(at + kMarker.size())));
+      if (best.empty()) best = trim(line);
+    }
+    return std::string(best);
+  }
+
+ private:
+  static void listen(ggml_log_level level, char const* text, void* self) {
+    auto* const lines = static_cast<ErrorLines*>(self);
+    constexpr std::size_t kMaxKept = 16'384;
+    bool const wanted = level == GGML_LOG_LEVEL_ERROR || level == GGML_LOG_LEVEL_CONT;
+    if (wanted && lines->text_.size() < kMaxKept) lines->text_ += text;
+    if (lines->previous_ != nullptr) lines->previous_(level, text, lines->previous_data_);
+  }
+
+  ggml_log_callback previous_ = nullptr;
+  void* previous_data_ = nullptr;
+  std::string text_;
+};
+
+llama_model* load_folder(std::string const& folder, llama_model_params params,
+                         std::string& reason) {
+  auto plan = plan_for(folder);
+  if (!plan) {
+    reason = plan.error().message;
+    return nullptr;
+  }
+  auto file = loader::open_virtual_gguf(*plan, &reason);
+  if (!file) {
+    reason = file.error().message;
+    return nullptr;
+  }
+  // There is no descriptor behind the file that could be mapped.
+  params.load_mode = LLAMA_LOAD_MODE_NONE;
+  auto* const model = llama_model_load_from_file_ptr(file->get(), params);
+  if (model != nullptr && !params.no_alloc) {
+    std::lock_guard const lock(kept().mutex);
+    kept().plans.erase(folder);
+  }
+  return model;
+}
+
+}  // namespace
+
+Status prepare_model(std::string const& path) {
+  auto const info = os::stat_target(path);
+  if (!info) return fail(Error(info.error()).in("model " + path));
+  if (!S_ISDIR(info->st_mode)) return {};
+  auto plan = plan_for(path);
+  return plan ? Status{} : fail(std::move(plan.error()));
+}
+
+std::string last_load_error() {
+  std::lock_guard const lock(kept().mutex);
+  return kept().last_error;
+}
+
+llama_model* load_any(char const* path, llama_model_params params) {
+  std::error_code ignored;
+  bool const folder = std::filesystem::is_directory(path, ignored);
+  std::string reason;
+  ErrorLines const lines;
+  auto* const model = folder ? load_folder(path, params, reason) : library_loader()(path, params);
+  if (model != nullptr) return model;
+  if (reason.empty()) reason = lines.reason();
+  remember(fmt::format("{}: {}", path, reason.empty() ? "llama.cpp gave no reason" : reason));
+  return nullptr;
+}
+
+}  // namespace homelab::engine_process
+
+// Same name and type as the library's function: the core's calls find this one first, because the
+// executable exports it.
+extern "C" llama_model* llama_model_load_from_file(char const* path, llama_model_params params) {
+  try {
+    return homelab::engine_process::load_any(path, params);
+  } catch (std::exception const& error) {
+    homelab::engine_process::remember(fmt::format("{}: {}", path, error.what()));
+    return nullptr;
+  }
+}

@@ -1,0 +1,90 @@
+// Test program (not installed): token ids and logits of a model, through the same seam as the
+// engine.
+//   engine_probe MODEL < requests       one JSON object a line: {"text": "...", "special": false,
+//   "logits": true}
+// Prints one JSON object a line: {"tokens": [...]}; with logits, all positions' raw floats are
+// appended to LOGITS_FILE.
+#include <llama.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "back_ends.h"
+#include "base/json.h"
+
+namespace {
+
+using homelab::json::array;
+using homelab::json::object;
+
+std::vector<llama_token> tokenize(llama_vocab const* vocab, std::string const& text, bool special) {
+  auto const length = static_cast<std::int32_t>(text.size());
+  std::vector<llama_token> tokens(text.size() + 8);
+  auto const count = llama_tokenize(vocab, text.data(), length, tokens.data(),
+                                    static_cast<std::int32_t>(tokens.size()), special, special);
+  tokens.resize(static_cast<std::size_t>(std::max(count, 0)));
+  return tokens;
+}
+
+bool write_logits(llama_context* context, llama_vocab const* vocab,
+                  std::vector<llama_token> const& tokens, std::FILE* out) {
+  llama_memory_clear(llama_get_memory(context), true);
+  auto batch = llama_batch_init(static_cast<std::int32_t>(tokens.size()), 0, 1);
+  batch.n_tokens = static_cast<std::int32_t>(tokens.size());
+  for (std::int32_t i = 0; i < batch.n_tokens; ++i) {
+    batch.token[i] = tokens[static_cast<std::size_t>(i)];
+    batch.pos[i] = i;
+    batch.n_seq_id[i] = 1;
+    batch.seq_id[i][0] = 0;
+    batch.logits[i] = 1;
+  }
+  bool const decoded = llama_decode(context, batch) == 0;
+  auto const size = static_cast<std::size_t>(llama_vocab_n_tokens(vocab));
+  for (std::int32_t i = 0; decoded && i < batch.n_tokens; ++i)
+    std::fwrite(llama_get_logits_ith(context, i), sizeof(float), size, out);
+  llama_batch_free(batch);
+  return decoded;
+}
+
+int run(char const* path) {
+  if (!homelab::engine_process::load_back_ends()) return 1;
+  auto const* vocab_only = std::getenv("VOCAB_ONLY");
+  auto model_params = llama_model_default_params();
+  model_params.vocab_only = vocab_only != nullptr;
+  auto* model = llama_model_load_from_file(path, model_params);
+  if (!model) return 1;
+  auto const* vocab = llama_model_get_vocab(model);
+  auto context_params = llama_context_default_params();
+  context_params.n_ctx = 512;
+  context_params.n_threads = context_params.n_threads_batch = 1;
+  auto* context = vocab_only ? nullptr : llama_init_from_model(model, context_params);
+  auto const* logits_path = std::getenv("LOGITS_FILE");
+  std::FILE* logits = logits_path ? std::fopen(logits_path, "wb") : nullptr;
+  for (std::string line; std::getline(std::cin, line);) {
+    auto const request = homelab::parse_json(line);
+    if (!request || !request->is_object()) return 2;
+    auto const& object_in = request->get_object();
+    auto const text = homelab::get_string(object_in, "text").value_or("");
+    auto const tokens =
+        tokenize(vocab, text, homelab::get_bool(object_in, "special").value_or(false));
+    if (homelab::get_bool(object_in, "logits").value_or(false)) {
+      if (!context || !logits || !write_logits(context, vocab, tokens, logits)) return 3;
+    }
+    std::cout << homelab::json::serialize(object{{"tokens", array(tokens.begin(), tokens.end())}})
+              << "\n";
+  }
+  if (logits) std::fclose(logits);
+  if (context) llama_free(context);
+  llama_model_free(model);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) return 2;
+  return run(argv[1]);
+}
