@@ -1,0 +1,35 @@
+#pragma once
+// What a model is, asked from the engine program before it is loaded (`homelab-llm-engine describe PATH`).
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "cache/hub_folder.h"
+
+namespace homelab::engine {
+
+struct ModelFacts {
+  std::optional<std::int64_t> parameter_count;
+  std::optional<std::string> model_type;
+  std::optional<std::string> architecture;
+  std::optional<std::string> default_dtype;
+  std::optional<std::int64_t> context_length;
+};
+
+/// Reads the program's JSON line out of its output (log lines around it are skipped). kDataLoss when there is none.
+[[nodiscard]] Result<ModelFacts> parse_description(std::string_view output);
+
+/// Runs the program; its output goes through `scratch_file`, which is removed afterwards. `crashed` becomes true when a
+/// signal ended the program. Errors: kUnimplemented with the program's own reason, kDataLoss after a crash,
+/// kDeadlineExceeded after two minutes, kCancelled.
+struct Description {
+  Result<ModelFacts> facts;
+  bool crashed = false;
+};
+[[nodiscard]] Description describe_model(cache::Path const& program, cache::Path const& model_path,
+                                         cache::Path const& scratch_file, std::function<bool()> const& cancelled);
+
+}  // namespace homelab::engine

@@ -1,0 +1,109 @@
+#include "engine_log.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <array>
+#include <span>
+#include <utility>
+
+#include "base/strings.h"
+
+namespace homelab::engine {
+
+void LineRing::append(std::string_view text) {
+  for (char const c : text) {
+    if (c == '\n') {
+      end_line();
+    } else if (open_.size() < max_line_bytes_) {
+      open_ += c;
+    }
+  }
+}
+
+void LineRing::end_line() {
+  std::string const line(trim(open_));
+  open_.clear();
+  if (line.empty()) return;
+  lines_.push_back(line);
+  if (lines_.size() > max_lines_) lines_.pop_front();
+}
+
+std::vector<std::string> LineRing::lines() const {
+  std::vector<std::string> out(lines_.begin(), lines_.end());
+  auto const open = trim(open_);
+  if (!open.empty()) out.emplace_back(open);
+  return out;
+}
+
+std::string reason_in(std::vector<std::string> const& lines, std::size_t max_lines) {
+  constexpr std::string_view kMark = "error:";
+  for (auto line = lines.rbegin(); line != lines.rend(); ++line) {
+    if (line->starts_with(kMark)) return std::string(trim(std::string_view(*line).substr(kMark.size())));
+  }
+  std::string out;
+  std::size_t const first = lines.size() > max_lines ? lines.size() - max_lines : 0;
+  for (std::size_t i = first; i < lines.size(); ++i) {
+    if (!out.empty()) out += " | ";
+    out += lines[i];
+  }
+  return out;
+}
+
+std::string device_in(std::vector<std::string> const& lines) {
+  constexpr std::string_view kMark = "using device ";
+  for (auto const& line : lines) {
+    auto const at = line.find(kMark);
+    if (at == std::string::npos) continue;
+    std::string_view const rest = std::string_view(line).substr(at + kMark.size());
+    std::string const name = to_lower(rest.substr(0, rest.find(' ')));
+    auto const digit = std::find_if(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
+    std::string const kind(name.begin(), digit);
+    std::string const number(digit, name.end());
+    if (kind.empty() || kind == "cpu") continue;
+    return number.empty() ? kind : kind + ":" + number;
+  }
+  return "cpu";
+}
+
+EngineLog::EngineLog(os::UniqueFd read_end, os::Path file) : fd_(std::move(read_end)), path_(std::move(file)) {}
+
+bool EngineLog::drain() {
+  std::lock_guard const lock(mutex_);
+  std::array<char, 16384> buffer{};
+  // Bounded per call, so that an engine that writes without end does not hold the reader.
+  for (int round = 0; round < 64; ++round) {
+    auto const got = os::read_available(fd_.get(), buffer);
+    if (!got) return false;
+    if (!*got) return true;
+    if (**got == 0) return false;
+    std::string_view const text(buffer.data(), **got);
+    ring_.append(text);
+    write_to_file(text);
+  }
+  return true;
+}
+
+std::vector<std::string> EngineLog::lines() {
+  std::lock_guard const lock(mutex_);
+  return ring_.lines();
+}
+
+void EngineLog::write_to_file(std::string_view text) {
+  if (file_ && file_bytes_ + text.size() > kFileLimitBytes) {
+    file_.reset();
+    os::Path old = path_;
+    old += ".old";
+    // The file is a convenience: where it cannot be turned over it is overwritten.
+    static_cast<void>(os::rename_file(path_, old));
+  }
+  if (!file_) {
+    auto opened = os::open_file(path_, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (!opened) return;
+    file_ = std::move(*opened);
+    file_bytes_ = 0;
+  }
+  if (os::write_all_at(file_.get(), std::as_bytes(std::span(text)), file_bytes_)) file_bytes_ += text.size();
+}
+
+}  // namespace homelab::engine

@@ -1,0 +1,101 @@
+#include "engine_task.h"
+
+#include <utility>
+
+namespace homelab::engine {
+
+void EngineTask::start(std::shared_ptr<LoadedEngine> engine) {
+  engine_ = std::move(engine);
+  engine_->active_requests.fetch_add(1);
+  if (auto reason = stop_reason()) {
+    finish(std::move(*reason));
+    return;
+  }
+  begin();
+}
+
+void EngineTask::stop(Error reason) {
+  std::shared_ptr<http::LocalExchange> running;
+  {
+    std::lock_guard const lock(mutex_);
+    if (stop_reason_) return;
+    stop_reason_ = std::move(reason);
+    running = exchange_;
+  }
+  if (running) running->cancel();
+}
+
+std::optional<Error> EngineTask::stop_reason() const {
+  std::lock_guard const lock(mutex_);
+  return stop_reason_;
+}
+
+void EngineTask::exchange(http::LocalRequest request, http::LocalCallbacks callbacks) {
+  request.socket_path = engine_->socket;
+  unsigned number = 0;
+  {
+    std::lock_guard const lock(mutex_);
+    number = ++exchanges_;
+  }
+  auto running = http::start_local(loops_, std::move(request), std::move(callbacks));
+  bool stopped = false;
+  {
+    std::lock_guard const lock(mutex_);
+    // Its callbacks hold this task: keeping it after the end would be a ring. They may also have started the next
+    // exchange already, which must not be forgotten for this one.
+    if (!finished_ && number == exchanges_) exchange_ = running;
+    stopped = stop_reason_.has_value();
+  }
+  if (stopped) running->cancel();
+}
+
+void EngineTask::finish(std::optional<Error> error) {
+  if (finished_.exchange(true)) return;
+  std::shared_ptr<http::LocalExchange> done;
+  {
+    std::lock_guard const lock(mutex_);
+    done.swap(exchange_);
+  }
+  if (engine_) engine_->active_requests.fetch_sub(1);
+  deliver(std::move(error));
+  host_->task_ended(shared_from_this());
+}
+
+void EngineTask::broke(Error error) {
+  if (auto reason = stop_reason()) {
+    finish(std::move(*reason));
+    return;
+  }
+  host_->connection_broke(shared_from_this(), std::move(error));
+}
+
+void ForwardTask::begin() {
+  auto const self = std::static_pointer_cast<ForwardTask>(shared_from_this());
+  http::LocalCallbacks callbacks;
+  callbacks.on_head = [self](int status, http::Headers const& headers) {
+    if (self->callbacks_.on_head) self->callbacks_.on_head(status, headers);
+  };
+  callbacks.on_data = [self](std::string_view bytes) {
+    if (self->callbacks_.on_data) self->callbacks_.on_data(bytes);
+  };
+  callbacks.on_done = [self](Status status) {
+    if (status) {
+      self->finish(std::nullopt);
+    } else {
+      self->broke(std::move(status).error());
+    }
+  };
+  exchange(std::move(request_), std::move(callbacks));
+}
+
+void ForwardTask::deliver(std::optional<Error> error) {
+  http::LocalCallbacks const callbacks = std::exchange(callbacks_, {});
+  if (!callbacks.on_done) return;
+  if (error) {
+    callbacks.on_done(fail(std::move(*error)));
+  } else {
+    callbacks.on_done({});
+  }
+}
+
+}  // namespace homelab::engine

@@ -1,0 +1,91 @@
+#pragma once
+// One request on the loaded engine: its exchanges over the socket and the one reason for which it ends early.
+//
+// Order of events: everything a caller hears comes from the exchange's I/O loop, one after another; stop() only closes
+// the socket, and the exchange's own end then tells the caller. The single exception is a broken connection: then the
+// service loop decides whether the engine died, and speaks after the exchange's last word.
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "base/result.h"
+#include "engine/engine_service.h"
+#include "http/local_client.h"
+#include "loaded_engine.h"
+
+namespace homelab::engine {
+
+class EngineTask;
+
+/// What a task needs from the service. Thread-safe.
+class TaskHost {
+ public:
+  virtual ~TaskHost() = default;
+  /// The connection broke without a reason of ours. The service answers with EngineTask::conclude().
+  virtual void connection_broke(std::shared_ptr<EngineTask> task, Error error) = 0;
+  /// The task has told its caller the end.
+  virtual void task_ended(std::shared_ptr<EngineTask> task) = 0;
+};
+
+class EngineTask : public Running, public std::enable_shared_from_this<EngineTask> {
+ public:
+  EngineTask(http::IoLoops& loops, std::shared_ptr<TaskHost> host) : loops_(loops), host_(std::move(host)) {}
+  EngineTask(EngineTask const&) = delete;
+  EngineTask& operator=(EngineTask const&) = delete;
+
+  /// Service loop: begins on this engine.
+  void start(std::shared_ptr<LoadedEngine> engine);
+  /// Ends it before it began.
+  void refuse(Error error) { finish(std::move(error)); }
+  /// Ends it early for `reason`; the first reason counts. Thread-safe.
+  void stop(Error reason);
+  void cancel() override { stop({Code::kCancelled, "the request was cancelled"}); }
+  /// Service loop: the answer to connection_broke().
+  void conclude(Error error) { finish(std::move(error)); }
+
+  /// Null before start().
+  [[nodiscard]] std::shared_ptr<LoadedEngine> const& engine() const { return engine_; }
+
+ protected:
+  /// Starts the first exchange.
+  virtual void begin() = 0;
+  /// Tells the caller the end; nullopt = success. Called once.
+  virtual void deliver(std::optional<Error> error) = 0;
+
+  /// Starts an exchange with the engine; a task has one at a time.
+  void exchange(http::LocalRequest request, http::LocalCallbacks callbacks);
+  /// The task is over; the first call counts.
+  void finish(std::optional<Error> error);
+  /// An exchange ended badly: with stop()'s reason, else the service is asked.
+  void broke(Error error);
+  [[nodiscard]] std::optional<Error> stop_reason() const;
+
+ private:
+  http::IoLoops& loops_;
+  std::shared_ptr<TaskHost> const host_;
+  std::shared_ptr<LoadedEngine> engine_;
+  std::atomic<bool> finished_{false};
+  mutable std::mutex mutex_;
+  std::optional<Error> stop_reason_;                   // guarded by mutex_
+  std::shared_ptr<http::LocalExchange> exchange_;      // guarded by mutex_
+  unsigned exchanges_ = 0;                             // guarded by mutex_; how many were started
+};
+
+/// A request of the engine's own dialect, passed through as it is.
+class ForwardTask : public EngineTask {
+ public:
+  ForwardTask(http::IoLoops& loops, std::shared_ptr<TaskHost> host, http::LocalRequest request,
+              http::LocalCallbacks callbacks)
+      : EngineTask(loops, std::move(host)), request_(std::move(request)), callbacks_(std::move(callbacks)) {}
+
+ protected:
+  void begin() override;
+  void deliver(std::optional<Error> error) override;
+
+ private:
+  http::LocalRequest request_;
+  http::LocalCallbacks callbacks_;
+};
+
+}  // namespace homelab::engine

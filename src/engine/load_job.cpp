@@ -1,0 +1,162 @@
+#include "load_job.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "base/os/process.h"
+#include "cache/names.h"
+#include "local_model.h"
+#include "registry/compatibility.h"
+
+namespace homelab::engine {
+namespace {
+
+constexpr double kMebibyte = 1024.0 * 1024.0;
+constexpr std::uint64_t kKeptLogs = 5;
+
+/// A failed attempt must not look like a bad request ("no such model", "not allowed now").
+Error as_attempt_error(Error error, std::string const& model) {
+  if (error.code == Code::kNotFound || error.code == Code::kFailedPrecondition ||
+      error.code == Code::kInvalidArgument)
+    error.code = Code::kInternal;
+  return std::move(error).in("load " + model);
+}
+
+unsigned thread_count(unsigned configured) {
+  if (configured != 0) return configured;
+  // ggml's threads spin: one core stays free for everything else.
+  return std::max(1U, os::usable_cores() - 1);
+}
+
+}  // namespace
+
+std::function<bool()> LoadJob::cancelled() const {
+  return [this] { return cancelled_.load(); };
+}
+
+cache::Path LoadJob::file_named(std::uint64_t number, std::string_view suffix) const {
+  return options_.runtime_folder / fmt::format("{}-{}{}", ::getpid(), number, suffix);
+}
+
+void LoadJob::remove_old_logs() const {
+  if (start_.number <= kKeptLogs) return;
+  for (auto const suffix : {".log", ".log.old"}) {
+    auto const removed = os::remove_file(file_named(start_.number - kKeptLogs, suffix));
+    if (!removed) logger("engine")->warn("{}", removed.error().message);
+  }
+}
+
+LoadOutcome LoadJob::run() {
+  auto const previous_status = dependencies_.registry.begin_load(start_.model.id);
+  if (!previous_status) return {fail(Error(previous_status.error()).in("load " + start_.model.model_name)), nullptr};
+  if (start_.previous) {
+    start_.previous->process->stop(options_.stop_grace);
+    start_.previous->process.reset();
+  }
+  auto outcome = attempt(*previous_status);
+  if (outcome) return std::move(*outcome);
+  record_failure(outcome.error(), *previous_status);
+  return {fail(as_attempt_error(std::move(outcome).error(), start_.model.model_name)), nullptr};
+}
+
+Result<LoadOutcome> LoadJob::attempt(std::optional<std::string> const& previous_status) {
+  ASSIGN_OR_RETURN(Files const files, find_files());
+  jobs_.set_state(start_.job_id, "starting");
+  ASSIGN_OR_RETURN(ModelFacts const facts, look_at(files));
+  ASSIGN_OR_RETURN(auto engine, start_engine(files, facts));
+  registry::LoadFacts learned;
+  learned.model_size_mb = static_cast<double>(files.total_bytes) / kMebibyte;
+  learned.parameter_count = facts.parameter_count;
+  learned.model_type = facts.model_type;
+  learned.architecture = facts.architecture;
+  learned.default_dtype = facts.default_dtype;
+  learned.context_length = facts.context_length;
+  if (!files.commit.empty()) learned.commit = files.commit;
+  if (!files.version.empty()) learned.version = files.version;
+  ASSIGN_OR_RETURN(auto model,
+                   dependencies_.registry.finish_load(start_.model.id, learned, previous_status));
+  return LoadOutcome{std::move(model), std::move(engine)};
+}
+
+Result<LoadJob::Files> LoadJob::find_files() {
+  if (!is_local_path(start_.model.hf_path)) return find_in_cache();
+  ASSIGN_OR_RETURN(LocalModel const local, find_local_model(start_.model.hf_path));
+  return Files{local.model_path, local.total_bytes, {}, {}, {}};
+}
+
+Result<LoadJob::Files> LoadJob::find_in_cache() {
+  ASSIGN_OR_RETURN(auto reference, cache::ModelReference::parse(start_.model.hf_path));
+  auto const kind = cache::parse_location_kind(start_.model.cache_location);
+  if (!kind) {
+    return fail(Code::kInvalidArgument, fmt::format("cache location '{}' is none of primary, secondary, custom",
+                                                    start_.model.cache_location));
+  }
+  auto const resolved = dependencies_.locations.resolve(*kind, start_.model.cache_path);
+  std::string const version = reference.revision.text();
+  hub::DownloadRequest request{.hub_folder = resolved.hub.path,
+                               .also_look_in = dependencies_.locations.readable_hub_folders(resolved),
+                               .model = std::move(reference),
+                               .on_progress = {},
+                               .cancelled = cancelled()};
+  request.on_progress = [this](hub::Progress const& progress) {
+    jobs_.set_state(start_.job_id, "downloading");
+    jobs_.set_progress(start_.job_id, progress, JobList::Clock::now());
+  };
+  ASSIGN_OR_RETURN(auto const ready, dependencies_.downloader.ensure(std::move(request)));
+  return Files{ready.model_path, ready.total_bytes, ready.commit.text(), version, ready.variant};
+}
+
+Result<ModelFacts> LoadJob::look_at(Files const& files) {
+  auto description =
+      describe_model(options_.program, files.model_path, file_named(start_.number, ".describe"), cancelled());
+  engine_crashed_ = description.crashed;
+  return std::move(description.facts);
+}
+
+Result<std::shared_ptr<LoadedEngine>> LoadJob::start_engine(Files const& files, ModelFacts const& facts) {
+  remove_old_logs();
+  EngineStart start;
+  start.program = options_.program;
+  start.model_path = files.model_path;
+  start.alias = start_.model.model_name;
+  start.context_tokens = context_tokens_for(options_.context_tokens, facts.context_length);
+  start.slots = std::max(1U, options_.slots);
+  start.threads = thread_count(options_.threads);
+  start.gpu_layers = options_.gpu_layers;
+  start.socket = file_named(start_.number, ".sock");
+  start.log_file = file_named(start_.number, ".log");
+  ASSIGN_OR_RETURN(auto process, EngineProcess::start(start));
+  auto const healthy = process->wait_until_healthy(dependencies_.loops, options_.health_timeout, cancelled());
+  if (!healthy) {
+    auto const ended = process->ended();
+    engine_crashed_ = ended && ended->signal != 0;
+    return fail(healthy.error());
+  }
+  auto engine = std::make_shared<LoadedEngine>();
+  engine->info.id = start_.model.id;
+  engine->info.name = start_.model.model_name;
+  engine->info.hf_path = start_.model.hf_path;
+  engine->info.device = device_in(process->log().lines());
+  engine->info.dtype = facts.default_dtype.value_or("unknown");
+  engine->info.pid = process->pid();
+  engine->info.model_path = files.model_path;
+  engine->info.commit = files.commit;
+  engine->info.since = utc_now();
+  if (!files.variant.empty()) engine->quantization = files.variant;
+  engine->socket = process->socket();
+  engine->process = std::move(process);
+  return engine;
+}
+
+void LoadJob::record_failure(Error const& error, std::optional<std::string> const& previous_status) {
+  auto const verdict =
+      registry::verdict_after_failure(error, engine_crashed_, start_.model, previous_status);
+  auto const written = dependencies_.registry.fail_load(start_.model.id, verdict.status, verdict.notes);
+  if (!written) logger("engine")->error("{}: {}", start_.model.model_name, written.error().message);
+}
+
+}  // namespace homelab::engine
