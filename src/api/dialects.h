@@ -1,0 +1,28 @@
+#pragma once
+// The dialects, one file each; routes.cpp puts them together.
+#include <memory>
+
+#include "api/routes.h"
+
+namespace homelab::api {
+
+using SharedServices = std::shared_ptr<Services const>;
+
+/// The original's contract (§2): /api/models, /api/status, /api/orchestrate, /api/generate, /api/config, /health.
+void add_model_routes(http::Router& router, SharedServices const& services);
+void add_orchestration_routes(http::Router& router, SharedServices const& services);
+void add_generation_routes(http::Router& router, SharedServices const& services);
+void add_system_routes(http::Router& router, SharedServices const& services);
+/// GET /health alone.
+void add_health_route(http::Router& router);
+/// Ours: GET /api/explain.
+void add_explain_route(http::Router& router, SharedServices const& services);
+/// OpenAI's: /v1.
+void add_openai_routes(http::Router& router, SharedServices const& services);
+/// The Hub's, below `prefix` ("/hub", or "" for the root).
+void add_mirror_routes(http::Router& router, std::string const& prefix,
+                       mirror::Mirror const& mirror);
+/// The web page, its files, /docs and /openapi.json.
+void add_page_routes(http::Router& router, std::string const& version);
+
+}  // namespace homelab::api

@@ -1,0 +1,127 @@
+// Loading, unloading, status and the self-test (contract §2.4).
+#include <fmt/format.h>
+
+#include "base/strings.h"
+#include "dialects.h"
+#include "gpu.h"
+#include "json_text.h"
+#include "replies.h"
+#include "validation.h"
+
+namespace homelab::api {
+namespace {
+
+using http::Pending;
+using http::PendingReply;
+using http::Reply;
+using http::Request;
+
+Reply status(Services const& services) {
+  auto const loaded = services.engines.loaded();
+  json::object out;
+  out["loaded_model"] = loaded ? json::value(loaded->name) : json::value();
+  out["loaded_model_id"] = loaded ? json::value(loaded->id) : json::value();
+  out["performance_logging"] = services.engines.performance_logging();
+  out["gpu_available"] = gpu_available();
+  // The figures of the original's allocator have no counterpart before an engine reports its GPU memory.
+  out["gpu_memory_allocated_mb"] = nullptr;
+  out["gpu_memory_reserved_mb"] = nullptr;
+  return json_reply(200, out);
+}
+
+json::object loaded_answer(registry::Model const& model) {
+  json::object out;
+  out["message"] = fmt::format("Model '{}' is loaded", model.model_name);
+  out["model_id"] = model.id;
+  out["parameter_count"] = value_or_null(model.parameter_count);
+  out["model_type"] = value_or_null(model.model_type);
+  out["compatibility_status"] = value_or_null(model.compatibility_status);
+  return out;
+}
+
+Reply load(SharedServices const& services, Request const& request) {
+  BodyReader body(request);
+  std::string const name = body.text("model_name", not_blank("model_name"));
+  bool const force = body.boolean_or("force_load", false);
+  if (auto rejection = body.rejection()) return *std::move(rejection);
+  auto const row = services->registry.find(name);
+  if (!row) return error_reply(row.error());
+  // The engine service decides; this only tells its refusal (400) from a load that broke (500).
+  bool const refusable = row->compatibility_status == "incompatible" && !force;
+
+  return PendingReply{[services, name, force, refusable](std::shared_ptr<Pending> const& pending) {
+    services->engines.load(name, force, [pending, refusable](Result<registry::Model> const& model) {
+      if (model) return pending->complete(json_reply(200, loaded_answer(*model)));
+      bool const refused = refusable && model.error().code == Code::kFailedPrecondition;
+      pending->complete(error_reply(model.error(), refused ? Doing::kCall : Doing::kLoad));
+    });
+  }};
+}
+
+Reply unload(SharedServices const& services) {
+  return PendingReply{[services](std::shared_ptr<Pending> const& pending) {
+    services->engines.unload([pending](Result<std::string> const& name) {
+      if (!name) return pending->complete(error_reply(name.error()));
+      pending->complete(json_reply(
+          200, json::object{{"message", fmt::format("Model '{}' was unloaded", *name)}}));
+    });
+  }};
+}
+
+json::object validation_answer(engine::ValidateOutcome const& outcome) {
+  json::object out;
+  out["status"] = outcome.healthy ? "healthy" : "unhealthy";
+  out["model_name"] = outcome.model_name;
+  out["test_passed"] = outcome.healthy;
+  if (outcome.healthy) {
+    out["device"] = outcome.device;
+    out["dtype"] = outcome.dtype;
+  } else {
+    out["error"] = outcome.error;
+  }
+  return out;
+}
+
+Reply validate(SharedServices const& services) {
+  return PendingReply{[services](std::shared_ptr<Pending> const& pending) {
+    services->engines.validate([pending](Result<engine::ValidateOutcome> const& outcome) {
+      if (outcome) return pending->complete(json_reply(200, validation_answer(*outcome)));
+      pending->complete(error_reply(outcome.error(), Doing::kGenerate));
+    });
+  }};
+}
+
+json::object job_json(engine::JobView const& job) {
+  json::object out;
+  out["id"] = job.id;
+  out["kind"] = job.kind;
+  out["model"] = job.model;
+  out["state"] = job.state;
+  out["total_bytes"] = job.total_bytes;
+  out["done_bytes"] = job.done_bytes;
+  out["downloaded_bytes"] = job.downloaded_bytes;
+  out["bytes_per_second"] = job.bytes_per_second;
+  out["error"] = job.error.empty() ? json::value() : json::value(job.error);
+  return out;
+}
+
+Reply jobs(Services const& services) {
+  json::array out;
+  for (engine::JobView const& job : services.engines.jobs()) out.push_back(job_json(job));
+  return json_reply(200, json::object{{"jobs", std::move(out)}});
+}
+
+}  // namespace
+
+void add_orchestration_routes(http::Router& router, SharedServices const& services) {
+  router.add("GET", "/api/status", [services](Request const&) { return status(*services); });
+  router.add("POST", "/api/orchestrate/load",
+             [services](Request const& request) { return load(services, request); });
+  router.add("POST", "/api/orchestrate/unload",
+             [services](Request const&) { return unload(services); });
+  router.add("GET", "/api/orchestrate/validate",
+             [services](Request const&) { return validate(services); });
+  router.add("GET", "/api/jobs", [services](Request const&) { return jobs(*services); });
+}
+
+}  // namespace homelab::api

@@ -1,0 +1,34 @@
+#pragma once
+// All routes of the server, one dialect per file: JSON <-> calls of the modules.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cache/locations.h"
+#include "engine/engine_service.h"
+#include "http/router.h"
+#include "mirror/mirror.h"
+#include "registry/registry.h"
+
+namespace homelab::config {
+class Settings;
+}
+
+namespace homelab::api {
+
+/// What the routes call. Everything outlives the server.
+struct Services {
+  registry::Registry& registry;
+  engine::EngineService& engines;
+  cache::Locations const& locations;
+  mirror::Mirror const& mirror;
+  config::Settings const& settings;
+  std::string version;
+};
+
+/// The complete router: /api (the original's contract), /health, /v1, /hub, the page.
+[[nodiscard]] http::Router make_router(Services services);
+/// Only the Hub mirror at the root ("/api/models/...", "/<id>/resolve/...") and /health: for `homelab-llm mirror`.
+[[nodiscard]] http::Router make_mirror_router(mirror::Mirror const& mirror);
+
+}  // namespace homelab::api

@@ -1,0 +1,196 @@
+#include "route_table.h"
+
+#include <array>
+
+#include "json_text.h"
+
+namespace homelab::api {
+namespace {
+
+constexpr std::string_view kRegistry = "Model Registry";
+constexpr std::string_view kOrchestration = "Orchestration";
+constexpr std::string_view kConfiguration = "Configuration";
+constexpr std::string_view kInference = "Inference";
+constexpr std::string_view kCache = "Cache Management";
+constexpr std::string_view kHealth = "Health";
+constexpr std::string_view kOpenAi = "OpenAI";
+constexpr std::string_view kHub = "Hub Mirror";
+constexpr std::string_view kPage = "Page";
+
+constexpr std::string_view kGenerateBody =
+    R"({"prompt": "Once upon a time", "max_tokens": 256, "temperature": 0.7, "top_p": 0.9, "do_sample": true})";
+
+constexpr std::array kTable{
+    RouteNote{"POST", "/api/models", kRegistry,
+              "Registers a model: a name of your choice, a Hub id or a local path, a cache "
+              "location. Downloads nothing.",
+              R"({"model_name": "smol", "hf_path": "HuggingFaceTB/SmolLM2-135M-Instruct", "trust_remote_code": false, "cache_location": "primary", "cache_path": null, "estimated_size_mb": 5000})",
+              "201 Model; 400 name taken or bad location; 422; 507 not enough space"},
+    RouteNote{"GET", "/api/models", kRegistry, "All registered models, in the order of their ids.",
+              "", "200 array of Model"},
+    RouteNote{"DELETE", "/api/models/{name}", kRegistry,
+              "Removes a model that is not loaded; with delete_files its files too, unless another "
+              "model uses them.",
+              "?delete_files=false", "200 message; 400 loaded; 404; 422"},
+    RouteNote{"GET", "/api/status", kOrchestration, "What is loaded.", "", "200 object"},
+    RouteNote{"POST", "/api/orchestrate/load", kOrchestration,
+              "Loads a model by name; the previous one is unloaded, missing files are downloaded. "
+              "Answers when it is ready.",
+              R"({"model_name": "smol", "force_load": false})",
+              "200 object; 400 incompatible and not forced; 404; 422; 500 with the cause"},
+    RouteNote{"POST", "/api/orchestrate/unload", kOrchestration, "Unloads the loaded model.", "",
+              "200 message; 400 none loaded"},
+    RouteNote{"GET", "/api/orchestrate/validate", kOrchestration,
+              "Self-test: five tokens from the loaded model.", "",
+              "200 healthy or unhealthy; 503 none loaded"},
+    RouteNote{"GET", "/api/jobs", kOrchestration,
+              "Loads and downloads that run or ended lately, with their progress.", "",
+              R"(200 {"jobs": [...]})"},
+    RouteNote{"POST", "/api/generate", kInference,
+              "Continues a prompt; answers with prompt and continuation together.", kGenerateBody,
+              "200 object; 422; 500; 503 none loaded"},
+    RouteNote{"POST", "/api/generate/stream", kInference,
+              "The same as server-sent events: start, token..., done (or error).", kGenerateBody,
+              "200 event stream; 422; 503 none loaded"},
+    RouteNote{"GET", "/api/config/logging", kConfiguration, "Is performance logging on?", "",
+              "200 object"},
+    RouteNote{"POST", "/api/config/logging", kConfiguration,
+              "Switches performance logging until the next start.", R"({"enable": true})",
+              "200 object; 422"},
+    RouteNote{"GET", "/api/cache/config", kCache, "The cache locations and limits in effect.", "",
+              "200 object"},
+    RouteNote{"GET", "/api/explain", kCache,
+              "Every setting with its origin and, for a model, the way from there to its files.",
+              "?model=smol", "200 object; 404"},
+    RouteNote{"GET", "/health", kHealth, "Is the server alive?", "", "200 object"},
+    RouteNote{"GET", "/v1/models", kOpenAi, "Registered models in OpenAI's form.", "", "200 list"},
+    RouteNote{"GET", "/v1/models/{model...}", kOpenAi, "One of them.", "", "200 model; 404"},
+    RouteNote{"POST", "/v1/chat/completions", kOpenAi,
+              "Chat; loads the named model when it is not loaded yet. Streams with \"stream\": true.",
+              R"({"model": "smol", "messages": [{"role": "user", "content": "Hello"}]})",
+              "200; 404 unknown model; 503 none loaded"},
+    RouteNote{"POST", "/v1/completions", kOpenAi, "Text completion, likewise.",
+              R"({"model": "smol", "prompt": "Once upon a time"})",
+              "200; 404 unknown model; 503 none loaded"},
+    RouteNote{"GET", "/hub/api/models", kHub,
+              "Repositories in the cache. Use the mirror with HF_ENDPOINT=http://HOST:PORT/hub.",
+              "?search=&limit=", "200 array"},
+    RouteNote{"GET", "/hub/api/models/{org}/{name}", kHub, "Repository information.",
+              "?blobs=true", "200 object; 404"},
+    RouteNote{"GET", "/hub/api/models/{org}/{name}/revision/{rest...}", kHub,
+              "The same of a revision.", "?blobs=true", "200 object; 404"},
+    RouteNote{"GET", "/hub/api/models/{org}/{name}/tree/{rest...}", kHub, "Files of a revision.",
+              "?recursive=true&expand=false", "200 array; 404; 503 not complete here"},
+    RouteNote{"POST", "/hub/api/models/{org}/{name}/paths-info/{rest...}", kHub,
+              "Information on given paths.", "paths=a&paths=b", "200 array; 404"},
+    RouteNote{"GET", "/hub/api/models/{org}/{name}/refs", kHub, "Branches and tags.", "",
+              "200 object; 404"},
+    RouteNote{"GET", "/hub/{org}/{name}/resolve/{rest...}", kHub,
+              "Content of a file; HEAD gives its metadata. Ranges are honoured.", "",
+              "200 or 206; 404; 503 not complete here"},
+    RouteNote{"GET", "/", kPage, "The web page.", "", "200 text/html"},
+    RouteNote{"GET", "/static/{file}", kPage, "Files of the web page.", "", "200; 404"},
+    RouteNote{"GET", "/docs", kPage, "This overview.", "", "200 text/html"},
+    RouteNote{"GET", "/openapi.json", kPage, "The routes for programs.", "", "200 object"},
+};
+
+std::string escaped(std::string_view text) {
+  std::string out;
+  for (char const c : text) {
+    switch (c) {
+      case '&': out += "&amp;"; break;
+      case '<': out += "&lt;"; break;
+      case '>': out += "&gt;"; break;
+      case '"': out += "&quot;"; break;
+      default: out += c;
+    }
+  }
+  return out;
+}
+
+void add_row(std::string& html, RouteNote const& note) {
+  html += "<article><h3><span class=\"method\">" + escaped(note.method) + "</span> <code>" +
+          escaped(note.path) + "</code></h3><p>" + escaped(note.purpose) + "</p>";
+  if (!note.request.empty()) html += "<pre>" + escaped(note.request) + "</pre>";
+  html += "<p class=\"answers\">" + escaped(note.success) + "</p></article>\n";
+}
+
+/// "{rest...}" is written "{rest}" in OpenAPI.
+std::string openapi_path(std::string_view path) {
+  std::string out(path);
+  if (std::size_t const dots = out.find("...}"); dots != std::string::npos) out.erase(dots, 3);
+  return out;
+}
+
+json::array path_parameters(std::string_view path) {
+  json::array out;
+  for (std::size_t at = path.find('{'); at != std::string_view::npos; at = path.find('{', at + 1)) {
+    std::string_view name = path.substr(at + 1, path.find('}', at) - at - 1);
+    if (name.ends_with("...")) name.remove_suffix(3);
+    out.push_back(json::object{{"name", name},
+                               {"in", "path"},
+                               {"required", true},
+                               {"schema", {{"type", "string"}}}});
+  }
+  return out;
+}
+
+json::object operation(RouteNote const& note) {
+  json::object out{{"tags", json::array{note.group}},
+                   {"summary", note.purpose},
+                   {"parameters", path_parameters(note.path)}};
+  if (note.request.starts_with('{'))
+    out["requestBody"] = {{"required", true},
+                          {"content",
+                           {{"application/json",
+                             {{"schema", {{"type", "object"}}},
+                              {"example", parse_json(note.request).value_or(json::value())}}}}}};
+  std::string_view const status = note.success.substr(0, 3);
+  out["responses"] = json::object{{status, {{"description", note.success}}}};
+  return out;
+}
+
+}  // namespace
+
+std::span<RouteNote const> route_table() { return kTable; }
+
+std::string docs_html(std::string_view version) {
+  std::string html =
+      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
+      "<title>API - Homelab LLM Server</title>"
+      "<link rel=\"stylesheet\" href=\"/static/style.css\"></head><body class=\"docs\">"
+      "<header><h1>Homelab LLM Server</h1><p>API, version " +
+      escaped(version) +
+      " &middot; <a href=\"/\">page</a> &middot; <a href=\"/openapi.json\">openapi.json</a></p>"
+      "</header><main>\n"
+      "<p>Bodies are JSON. Errors are <code>{\"detail\": \"...\"}</code>, for invalid input status "
+      "422 with one entry per bad field.</p>\n";
+  std::string_view group;
+  for (RouteNote const& note : kTable) {
+    if (note.group != group) {
+      if (!group.empty()) html += "</section>\n";
+      html += "<section><h2>" + escaped(note.group) + "</h2>\n";
+      group = note.group;
+    }
+    add_row(html, note);
+  }
+  return html + "</section></main></body></html>\n";
+}
+
+std::string openapi_json(std::string_view version) {
+  json::object paths;
+  for (RouteNote const& note : kTable) {
+    std::string method(note.method);
+    for (char& c : method) c = static_cast<char>(c - 'A' + 'a');
+    json::value& entry = paths[openapi_path(note.path)];
+    if (!entry.is_object()) entry.emplace_object();
+    entry.get_object()[method] = operation(note);
+  }
+  return to_json_text(json::object{
+      {"openapi", "3.1.0"},
+      {"info", {{"title", "Homelab LLM Server"}, {"version", version}}},
+      {"paths", std::move(paths)}});
+}
+
+}  // namespace homelab::api

@@ -1,0 +1,55 @@
+#include "api/routes.h"
+
+#include "cors.h"
+#include "dialects.h"
+#include "replies.h"
+
+namespace homelab::api {
+namespace {
+
+using http::Request;
+using http::Response;
+
+void add_common_rules(http::Router& router) {
+  router.on_not_found([](Request const& request) {
+    if (auto answer = preflight(request)) return *std::move(answer);
+    return detail_reply(404, "Not Found");
+  });
+  router.on_not_allowed([](Request const& request, std::vector<std::string> const& allowed) {
+    if (auto answer = preflight(request)) return *std::move(answer);
+    Response response = detail_reply(405, "Method Not Allowed");
+    std::string methods;
+    for (std::string const& method : allowed) methods += (methods.empty() ? "" : ", ") + method;
+    response.headers.set("allow", methods);
+    return response;
+  });
+  router.on_head(
+      [](Request const& request, int, http::Headers& headers) { add_cors(request, headers); });
+}
+
+}  // namespace
+
+http::Router make_router(Services services) {
+  auto const shared = std::make_shared<Services const>(std::move(services));
+  http::Router router;
+  add_common_rules(router);
+  add_system_routes(router, shared);
+  add_model_routes(router, shared);
+  add_orchestration_routes(router, shared);
+  add_generation_routes(router, shared);
+  add_explain_route(router, shared);
+  add_openai_routes(router, shared);
+  add_mirror_routes(router, "/hub", shared->mirror);
+  add_page_routes(router, shared->version);
+  return router;
+}
+
+http::Router make_mirror_router(mirror::Mirror const& mirror) {
+  http::Router router;
+  add_common_rules(router);
+  add_health_route(router);
+  add_mirror_routes(router, "", mirror);
+  return router;
+}
+
+}  // namespace homelab::api

@@ -1,0 +1,210 @@
+#include "validation.h"
+
+#include <fmt/format.h>
+
+#include "base/strings.h"
+#include "json_fault.h"
+#include "replies.h"
+
+namespace homelab::api {
+namespace {
+
+json::object error_entry(json::array location, Problem problem, json::value input) {
+  json::object entry{{"type", problem.type},
+                     {"loc", std::move(location)},
+                     {"msg", problem.message},
+                     {"input", std::move(input)}};
+  if (!problem.context.empty()) entry["ctx"] = std::move(problem.context);
+  return entry;
+}
+
+/// What FastAPI takes for JSON: no type at all, application/json, application/*+json.
+bool is_json_type(std::optional<std::string_view> header) {
+  if (!header || header->empty()) return true;
+  std::string const type = to_lower(trim(header->substr(0, header->find(';'))));
+  if (!type.starts_with("application/")) return false;
+  std::string_view const subtype = std::string_view(type).substr(12);
+  return subtype == "json" || subtype.ends_with("+json");
+}
+
+Problem not_an_object() {
+  return {"model_attributes_type",
+          "Input should be a valid dictionary or object to extract fields from"};
+}
+
+/// 1 for an integer field, 0.0 for a number field; the text shows 1 and 0.
+json::value bound_value(double bound, bool integer) {
+  if (integer) return static_cast<std::int64_t>(bound);
+  return bound;
+}
+
+}  // namespace
+
+BodyReader::BodyReader(http::Request const& request) { parse(request); }
+
+void BodyReader::parse(http::Request const& request) {
+  auto const add = [&](json::array location, Problem problem, json::value input) {
+    errors_.push_back(error_entry(std::move(location), std::move(problem), std::move(input)));
+  };
+  if (request.body.empty()) return add({"body"}, {"missing", "Field required"}, nullptr);
+  if (!is_utf8(request.body)) {
+    not_text_ = true;
+    return;
+  }
+  if (!is_json_type(request.headers.find("content-type")))
+    return add({"body"}, not_an_object(), json::value(request.body));
+
+  auto parsed = parse_json(request.body);
+  if (!parsed) {
+    auto const fault = find_json_fault(request.body);
+    // What the grammar allows and the parser refuses: nesting without end, half a surrogate pair.
+    std::string const why = fault ? fault->message : parsed.error().message;
+    return add({"body", fault ? fault->offset : 0},
+               {"json_invalid", "JSON decode error", {{"error", why}}}, json::object());
+  }
+  if (parsed->is_null()) return add({"body"}, {"missing", "Field required"}, nullptr);
+  if (!parsed->is_object()) return add({"body"}, not_an_object(), *std::move(parsed));
+  fields_ = std::move(parsed->get_object());
+}
+
+template <class T>
+std::optional<T> BodyReader::read(std::string_view field, bool required,
+                                  Lenient<T> (*convert)(json::value const&)) {
+  if (!fields_) return std::nullopt;
+  json::value const* input = fields_->if_contains(field);
+  if (!input) {
+    if (required) refuse(field, *fields_, {"missing", "Field required"});
+    return std::nullopt;
+  }
+  Lenient<T> value = convert(*input);
+  if (!value) {
+    refuse(field, *input, std::move(value).error());
+    return std::nullopt;
+  }
+  return *std::move(value);
+}
+
+void BodyReader::refuse(std::string_view field, json::value const& input, Problem problem) {
+  errors_.push_back(error_entry({"body", field}, std::move(problem), input));
+}
+
+void BodyReader::check_range(std::string_view field, double value, Range range) {
+  json::value const& input = fields_->at(field);
+  if (value > range.high) {
+    refuse(field, input,
+           {"less_than_equal", fmt::format("Input should be less than or equal to {}", range.high),
+            {{"le", bound_value(range.high, range.integer)}}});
+  } else if (value < range.low) {
+    refuse(field, input,
+           {"greater_than_equal",
+            fmt::format("Input should be greater than or equal to {}", range.low),
+            {{"ge", bound_value(range.low, range.integer)}}});
+  }
+}
+
+std::string BodyReader::text(std::string_view field, Clean const& clean) {
+  auto value = read<std::string>(field, true, to_text);
+  if (!value) return {};
+  if (!clean) return *std::move(value);
+  Lenient<std::string> cleaned = clean(*std::move(value));
+  if (!cleaned) {
+    refuse(field, fields_->at(field), std::move(cleaned).error());
+    return {};
+  }
+  return *std::move(cleaned);
+}
+
+std::string BodyReader::text_or(std::string_view field, std::string fallback) {
+  auto value = read<std::string>(field, false, to_text);
+  return value ? *std::move(value) : std::move(fallback);
+}
+
+std::optional<std::string> BodyReader::optional_text(std::string_view field) {
+  if (fields_ && fields_->contains(field) && fields_->at(field).is_null()) return std::nullopt;
+  return read<std::string>(field, false, to_text);
+}
+
+std::int64_t BodyReader::integer_or(std::string_view field, std::int64_t fallback, Range range) {
+  auto const value = read<std::int64_t>(field, false, to_integer);
+  if (!value) return fallback;
+  check_range(field, static_cast<double>(*value), range);
+  return *value;
+}
+
+double BodyReader::number_or(std::string_view field, double fallback, Range range) {
+  auto const value = read<double>(field, false, to_number);
+  if (!value) return fallback;
+  check_range(field, *value, range);
+  return *value;
+}
+
+std::optional<double> BodyReader::optional_number(std::string_view field,
+                                                  std::optional<double> fallback) {
+  if (!fields_ || !fields_->contains(field)) return fallback;
+  if (fields_->at(field).is_null()) return std::nullopt;
+  return read<double>(field, false, to_number);
+}
+
+bool BodyReader::boolean(std::string_view field) {
+  return read<bool>(field, true, to_boolean).value_or(false);
+}
+
+bool BodyReader::boolean_or(std::string_view field, bool fallback) {
+  return read<bool>(field, false, to_boolean).value_or(fallback);
+}
+
+std::optional<http::Response> BodyReader::rejection() const {
+  if (not_text_) return detail_reply(400, "There was an error parsing the body");
+  if (errors_.empty()) return std::nullopt;
+  return json_reply(422, json::object{{"detail", errors_}});
+}
+
+BodyReader::Clean not_blank(std::string what) {
+  return [what = std::move(what)](std::string text) -> Lenient<std::string> {
+    std::string_view const trimmed = trim(text);
+    if (!trimmed.empty()) return std::string(trimmed);
+    return tl::unexpected<Problem>(Problem{"value_error",
+                                           fmt::format("Value error, {} must not be blank", what),
+                                           {{"error", json::object()}}});
+  };
+}
+
+BodyReader::Clean clean_hub_path(std::string what) {
+  return [clean = not_blank(std::move(what))](std::string text) -> Lenient<std::string> {
+    auto trimmed = clean(std::move(text));
+    if (!trimmed) return trimmed;
+    std::string out;
+    bool first = true;
+    for (std::string_view const part : split(*trimmed, '/')) {
+      if (!first) out += '/';
+      first = false;
+      out += trim(part);
+    }
+    return out;
+  };
+}
+
+std::optional<std::string> last_query_value(http::Request const& request, std::string_view name) {
+  std::optional<std::string> found;
+  for (std::string_view const pair : split(request.query, '&')) {
+    if (pair.empty()) continue;
+    http::Request one;
+    one.query = std::string(pair);
+    if (auto value = one.query_value(name)) found = std::move(value);
+  }
+  return found;
+}
+
+tl::expected<bool, http::Response> query_flag(http::Request const& request, std::string_view name,
+                                              bool fallback) {
+  auto const text = last_query_value(request, name);
+  if (!text) return fallback;
+  json::value const input(*text);
+  Lenient<bool> value = to_boolean(input);
+  if (value) return *value;
+  json::array errors{error_entry({"query", name}, std::move(value).error(), input)};
+  return tl::unexpected<http::Response>(
+      json_reply(422, json::object{{"detail", std::move(errors)}}));
+}
+
+}  // namespace homelab::api

@@ -1,0 +1,84 @@
+#pragma once
+// Reads request bodies and query values as leniently as the original did, and answers E2 in the same words
+// (contract §2.0: pydantic 2 in its lax mode behind FastAPI; the texts are protocol).
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+#include "http/message.h"
+
+namespace homelab::api {
+
+/// Why one value was refused.
+struct Problem {
+  std::string type;     ///< "int_parsing"
+  std::string message;  ///< "Input should be a valid integer, unable to parse string as an integer"
+  json::object context = {};
+};
+template <class T>
+using Lenient = tl::expected<T, Problem>;
+
+/// The lax conversions: 5.0, "7" and true are integers, "yes" is a boolean, numbers are no strings.
+[[nodiscard]] Lenient<std::string> to_text(json::value const& input);
+[[nodiscard]] Lenient<std::int64_t> to_integer(json::value const& input);
+[[nodiscard]] Lenient<double> to_number(json::value const& input);
+[[nodiscard]] Lenient<bool> to_boolean(json::value const& input);
+
+/// Bounds of a number, both included.
+struct Range {
+  double low = 0;
+  double high = 0;
+  bool integer = false;  ///< how the bound is shown in "ctx"
+};
+
+/// One JSON body. The readers are called in the order of the fields; each notes its error and gives the default back,
+/// so that every bad field is reported at once. Look at rejection() before using what was read.
+class BodyReader {
+ public:
+  explicit BodyReader(http::Request const& request);
+
+  /// Changes an accepted text; an error's text becomes a `value_error`.
+  using Clean = std::function<Lenient<std::string>(std::string)>;
+
+  std::string text(std::string_view field, Clean const& clean = {});
+  std::string text_or(std::string_view field, std::string fallback);
+  std::optional<std::string> optional_text(std::string_view field);
+  std::int64_t integer_or(std::string_view field, std::int64_t fallback, Range range);
+  double number_or(std::string_view field, double fallback, Range range);
+  std::optional<double> optional_number(std::string_view field, std::optional<double> fallback);
+  bool boolean(std::string_view field);
+  bool boolean_or(std::string_view field, bool fallback);
+
+  /// The 422 (or, for a body that is no text at all, 400) if anything was wrong.
+  [[nodiscard]] std::optional<http::Response> rejection() const;
+
+ private:
+  template <class T>
+  std::optional<T> read(std::string_view field, bool required,
+                        Lenient<T> (*convert)(json::value const&));
+  void refuse(std::string_view field, json::value const& input, Problem problem);
+  void check_range(std::string_view field, double value, Range range);
+  void parse(http::Request const& request);
+
+  std::optional<json::object> fields_;  ///< nullopt: no object, the errors say why
+  json::array errors_;
+  bool not_text_ = false;
+};
+
+/// The trimming rule of names (contract §2.3): blank after trimming is refused, the message begins with `what`.
+[[nodiscard]] BodyReader::Clean not_blank(std::string what);
+/// The same, and blanks around each '/' go.
+[[nodiscard]] BodyReader::Clean clean_hub_path(std::string what);
+
+/// A query flag; the last of several counts. The error side is the finished 422.
+[[nodiscard]] tl::expected<bool, http::Response> query_flag(http::Request const& request,
+                                                            std::string_view name, bool fallback);
+/// Last value of a query key, decoded; nullopt when absent.
+[[nodiscard]] std::optional<std::string> last_query_value(http::Request const& request,
+                                                          std::string_view name);
+
+}  // namespace homelab::api

@@ -1,0 +1,290 @@
+#pragma once
+// The api module's neighbours, imitated: engine service, registry, connection. Everything runs on the test's thread.
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "api/routes.h"
+#include "base/json.h"
+#include "config/settings.h"
+#include "http/local_client.h"
+#include "support/temp_dir.h"
+
+namespace homelab::test {
+
+class FakeRegistry : public registry::Registry {
+ public:
+  Result<registry::Model> add(registry::NewModel const& model) override {
+    if (find(model.model_name)) return fail(Code::kAlreadyExists, "taken");
+    registry::Model row;
+    row.id = next_id_++;
+    row.model_name = model.model_name;
+    row.hf_path = model.hf_path;
+    row.trust_remote_code = model.trust_remote_code;
+    row.cache_location = model.cache_location;
+    row.cache_path = model.cache_path;
+    row.compatibility_status = "unknown";
+    rows.push_back(row);
+    return row;
+  }
+  Result<std::vector<registry::Model>> list() override { return rows; }
+  Result<registry::Model> find(std::string_view name) override {
+    for (auto const& row : rows)
+      if (row.model_name == name) return row;
+    return fail(Code::kNotFound, "Model '" + std::string(name) + "' is not registered");
+  }
+  Result<registry::Model> find_id(std::int64_t id) override {
+    for (auto const& row : rows)
+      if (row.id == id) return row;
+    return fail(Code::kNotFound, "no such id");
+  }
+  Status remove(std::int64_t id) override {
+    std::erase_if(rows, [id](auto const& row) { return row.id == id; });
+    return {};
+  }
+  Result<std::optional<std::string>> begin_load(std::int64_t) override { return std::nullopt; }
+  Result<registry::Model> finish_load(std::int64_t id, registry::LoadFacts const&,
+                                      std::optional<std::string> const&) override {
+    return find_id(id);
+  }
+  Status fail_load(std::int64_t, std::optional<std::string> const&,
+                   std::optional<std::string> const&) override {
+    return {};
+  }
+  Result<std::vector<std::string>> recover_interrupted_loads() override {
+    return std::vector<std::string>{};
+  }
+  void log_performance(registry::PerformanceRow) override {}
+  void flush() override {}
+  std::uint64_t dropped_rows() const override { return 0; }
+  Result<std::vector<registry::PerformanceRow>> recent_performance(std::int64_t, int) override {
+    return std::vector<registry::PerformanceRow>{};
+  }
+
+  std::vector<registry::Model> rows;
+
+ private:
+  std::int64_t next_id_ = 1;
+};
+
+class FakeRunning : public engine::Running {
+ public:
+  void cancel() override { cancelled = true; }
+  bool cancelled = false;
+};
+
+/// Answers at once with what the test prepared; keeps callbacks for tests that send events themselves.
+class FakeEngines : public engine::EngineService {
+ public:
+  explicit FakeEngines(FakeRegistry& registry) : registry_(registry) {}
+
+  void load(std::string name, bool force,
+            std::function<void(Result<registry::Model>)> done) override {
+    loads.emplace_back(name, force);
+    if (load_error) return done(fail(*load_error));
+    auto model = registry_.find(name);
+    if (model) loaded_name = name;
+    done(std::move(model));
+  }
+  void unload(std::function<void(Result<std::string>)> done) override {
+    if (loaded_name.empty()) return done(fail(Code::kFailedPrecondition, "No model is loaded"));
+    done(std::exchange(loaded_name, std::string()));
+  }
+  void remove_model(std::string name,
+                    std::function<void(Result<registry::Model>)> done) override {
+    auto model = registry_.find(name);
+    if (!model) return done(std::move(model));
+    if (name == loaded_name) return done(fail(Code::kFailedPrecondition, name + " is loaded"));
+    (void)registry_.remove(model->id);
+    done(std::move(model));
+  }
+  std::optional<engine::LoadedModel> loaded() const override {
+    if (loaded_name.empty()) return std::nullopt;
+    engine::LoadedModel model;
+    model.id = 7;
+    model.name = loaded_name;
+    return model;
+  }
+  std::vector<engine::JobView> jobs() const override { return job_list; }
+  std::shared_ptr<engine::Running> generate(engine::GenerateRequest request,
+                                            engine::GenerateCallbacks callbacks) override {
+    generate_request = std::move(request);
+    generation = std::move(callbacks);
+    running = std::make_shared<FakeRunning>();
+    if (loaded_name.empty())
+      generation.on_done(fail(Code::kFailedPrecondition, "No model is loaded"));
+    return running;
+  }
+  void validate(std::function<void(Result<engine::ValidateOutcome>)> done) override {
+    if (loaded_name.empty()) return done(fail(Code::kFailedPrecondition, "No model is loaded"));
+    done(outcome);
+  }
+  std::shared_ptr<engine::Running> forward(std::string method, std::string target,
+                                           std::string body,
+                                           http::LocalCallbacks callbacks) override {
+    forwarded = method + " " + target + " " + body;
+    exchange = std::move(callbacks);
+    running = std::make_shared<FakeRunning>();
+    if (loaded_name.empty())
+      exchange.on_done(fail(Code::kFailedPrecondition, "No model is loaded"));
+    return running;
+  }
+  void shutdown(std::chrono::milliseconds) override {}
+  bool performance_logging() const override { return logging; }
+  void set_performance_logging(bool on) override { logging = on; }
+
+  std::string loaded_name;
+  std::optional<Error> load_error;
+  std::vector<std::pair<std::string, bool>> loads;
+  std::vector<engine::JobView> job_list;
+  engine::GenerateRequest generate_request;
+  engine::GenerateCallbacks generation;
+  engine::ValidateOutcome outcome;
+  std::string forwarded;
+  http::LocalCallbacks exchange;
+  std::shared_ptr<FakeRunning> running;
+  bool logging = true;
+
+ private:
+  FakeRegistry& registry_;
+};
+
+class FakeChannel : public http::StreamChannel {
+ public:
+  bool write(std::string bytes) override {
+    if (gone) return false;
+    text += bytes;
+    ++writes;
+    return true;
+  }
+  void close(bool ok) override { closed = ok ? "properly" : "broken"; }
+  void on_client_gone(std::function<void()> callback) override {
+    if (gone) return callback();
+    on_gone = std::move(callback);
+  }
+
+  std::string text;
+  int writes = 0;
+  std::string closed;
+  bool gone = false;
+  std::function<void()> on_gone;
+};
+
+/// What a client would see of one request.
+class FakePending : public http::Pending {
+ public:
+  void complete(http::Response reply) override {
+    ++completions;
+    response = std::move(reply);
+  }
+  void complete(http::StreamReply reply) override {
+    ++completions;
+    stream = std::move(reply);
+  }
+  void on_client_gone(std::function<void()> callback) override { on_gone = std::move(callback); }
+
+  /// The connection is ready for the stream.
+  void attach() const { stream->start(channel); }
+
+  int completions = 0;
+  std::optional<http::Response> response;
+  std::optional<http::StreamReply> stream;
+  std::shared_ptr<FakeChannel> channel = std::make_shared<FakeChannel>();
+  std::function<void()> on_gone;
+};
+
+/// The whole router over the fakes and a cache in a folder of its own.
+class ApiFixture {
+ public:
+  ApiFixture()
+      : engines(registry),
+        settings(load_settings()),
+        locations(location("primary"), location("secondary"), 0.9),
+        mirror({folder / "primary/hub"}),
+        router(api::make_router({registry, engines, locations, mirror, settings, "9.9.9"})) {}
+
+  /// Runs the handler; a pending answer is started with `pending`.
+  http::Reply send(std::string const& method, std::string const& target, std::string body = {},
+                   std::map<std::string, std::string> const& headers = {}) {
+    http::Request request;
+    request.method = method;
+    request.target = target;
+    request.path = target.substr(0, target.find('?'));
+    if (auto const mark = target.find('?'); mark != std::string::npos)
+      request.query = target.substr(mark + 1);
+    request.body = std::move(body);
+    for (auto const& [name, value] : headers) request.headers.set(name, value);
+    auto const match = router.match(method, request.path);
+    if (match.handler == nullptr)
+      return match.allowed.empty() ? router.not_found(request)
+                                   : router.not_allowed(request, match.allowed);
+    request.path_values = match.path_values;
+    http::Reply reply = (*match.handler)(request);
+    if (auto* later = std::get_if<http::PendingReply>(&reply)) {
+      pending = std::make_shared<FakePending>();
+      later->start(pending);
+    }
+    return reply;
+  }
+
+  /// The finished answer, at once or pending.
+  http::Response ask(std::string const& method, std::string const& target, std::string body = {},
+                     std::map<std::string, std::string> const& headers = {}) {
+    http::Reply reply = send(method, target, std::move(body), headers);
+    if (auto* response = std::get_if<http::Response>(&reply)) return *response;
+    if (pending && pending->response) return *pending->response;
+    throw std::runtime_error("no finished answer to " + method + " " + target);
+  }
+
+  registry::Model const& add_row(std::string const& name, std::string const& hf_path) {
+    registry::NewModel row;
+    row.model_name = name;
+    row.hf_path = hf_path;
+    row.cache_path = (folder / "primary").string();
+    (void)registry.add(row);
+    return registry.rows.back();
+  }
+
+  TempDir folder;
+  FakeRegistry registry;
+  FakeEngines engines;
+  config::Settings settings;
+  cache::Locations locations;
+  mirror::Mirror mirror;
+  http::Router router;
+  std::shared_ptr<FakePending> pending;
+
+ private:
+  config::Settings load_settings() const {
+    config::SettingsInput input;
+    input.environment = [](std::string const&) { return std::optional<std::string>(); };
+    input.working_directory = folder.path();
+    auto loaded = config::Settings::load(std::move(input));
+    if (!loaded) throw std::runtime_error(loaded.error().message);
+    return *std::move(loaded);
+  }
+  cache::LocationOptions location(std::string const& name) const {
+    cache::LocationOptions options;
+    options.root = (folder / name).string();
+    options.limit_gb = 100;
+    options.origin = "the test";
+    return options;
+  }
+};
+
+/// A body as JSON; fails the test by throwing when it is none.
+inline json::value json_of(http::Response const& response) {
+  auto value = parse_json(response.body);
+  if (!value) throw std::runtime_error("not JSON: " + response.body);
+  return *std::move(value);
+}
+
+/// "detail" of an E1 answer.
+inline std::string detail_of(http::Response const& response) {
+  return std::string(json_of(response).as_object().at("detail").as_string());
+}
+
+}  // namespace homelab::test
