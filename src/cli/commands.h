@@ -1,0 +1,33 @@
+#pragma once
+// One function per command. Each prints its own answer; an error is printed by the caller
+// (cli.cpp).
+#include "base/result.h"
+#include "command_line.h"
+#include "context.h"
+
+namespace homelab::cli {
+
+/// Exit code of a command that ran to its end.
+using Outcome = Result<int>;
+
+// commands_server.cpp
+[[nodiscard]] Outcome execute(Context const& context, ServeCommand const& command);
+[[nodiscard]] Outcome execute(Context const& context, MirrorCommand const& command);
+[[nodiscard]] Outcome execute(Context const& context, LoadCommand const& command);
+[[nodiscard]] Outcome execute(Context const& context, UnloadCommand const& command);
+[[nodiscard]] Outcome execute(Context const& context, PsCommand const& command);
+[[nodiscard]] Outcome execute(Context const& context, VersionCommand const& command);
+// commands_models.cpp
+[[nodiscard]] Outcome execute(Context const& context, RegisterCommand const& command);
+[[nodiscard]] Outcome execute(Context const& context, LsCommand const& command);
+[[nodiscard]] Outcome execute(Context const& context, ShowCommand const& command);
+[[nodiscard]] Outcome execute(Context const& context, RmCommand const& command);
+// commands_generate.cpp
+[[nodiscard]] Outcome execute(Context const& context, RunCommand const& command);
+[[nodiscard]] Outcome execute(Context const& context, GenerateCommand const& command);
+// pull.cpp
+[[nodiscard]] Outcome execute(Context const& context, PullCommand const& command);
+// explain.cpp
+[[nodiscard]] Outcome execute(Context const& context, ExplainCommand const& command);
+
+}  // namespace homelab::cli

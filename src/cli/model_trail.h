@@ -1,0 +1,44 @@
+#pragma once
+// The trail from a model to its files: setting -> location -> root -> hub folder -> repository ->
+// commit -> files. Looked up on disk; needs no server.
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "base/result.h"
+#include "cache/locations.h"
+
+namespace homelab::cli {
+
+struct TrailStep {
+  std::string what;  ///< "root", "hub folder", ...
+  std::string value;
+  std::string because;  ///< where it comes from or why it is this one
+};
+struct TrailFile {
+  std::string path;
+  std::uint64_t size_bytes = 0;
+  std::string blob;  ///< empty: a regular file, not a link
+};
+struct ModelTrail {
+  std::vector<TrailStep> steps;
+  std::vector<TrailFile> files;
+  std::vector<std::string> dangling;  ///< links whose content is missing
+  bool complete = false;              ///< can be loaded without the network
+};
+
+/// What is being explained: a registered model's row, or a reference alone (`registered_as` empty).
+struct TrailStart {
+  std::string registered_as;
+  std::string hf_path;
+  cache::LocationKind location = cache::LocationKind::kPrimary;
+  std::optional<std::string> stored_root;
+};
+/// kInvalidArgument when `hf_path` is neither a local path nor a valid reference.
+[[nodiscard]] Result<ModelTrail> follow_trail(cache::Locations const& locations,
+                                              TrailStart const& start);
+
+[[nodiscard]] std::string trail_text(ModelTrail const& trail);
+[[nodiscard]] json::object to_json(ModelTrail const& trail);
+
+}  // namespace homelab::cli
