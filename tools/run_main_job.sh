@@ -25,7 +25,7 @@ trap 'exit 0' INT TERM
 
 wait_for_line() { # wait_for_line FILE PATTERN PID: until the program has printed it; fails when the program has ended
   local tries=0
-  until grep -q "$2" "$1"; do
+  until grep -q "$2" "$1" 2>/dev/null; do
     kill -0 "$3" 2>/dev/null || return 1
     tries=$((tries + 1))
     [ "$tries" -lt 600 ] || return 1
@@ -58,8 +58,8 @@ if ! "$llm" show "$name" >/dev/null 2>&1; then
   echo "==> homelab-llm register $name $repo"
   "$llm" register "$name" "$repo"
 fi
-echo "==> homelab-llm load $name"
-"$llm" load "$name"
+echo "==> homelab-llm load $name --force"
+"$llm" load "$name" --force
 if [ -n "$mirror" ]; then
   kill "$mirror" && wait "$mirror" 2>/dev/null || true
   mirror=

@@ -8,11 +8,8 @@
 namespace homelab {
 namespace {
 std::shared_ptr<spdlog::sinks::sink> const& sink() {
-  static auto const instance = [] {
-    auto made = std::make_shared<spdlog::sinks::stderr_sink_mt>();
-    made->set_pattern("%Y-%m-%d %H:%M:%S.%e %l [%n] %v");
-    return std::shared_ptr<spdlog::sinks::sink>(made);
-  }();
+  static std::shared_ptr<spdlog::sinks::sink> const instance =
+      std::make_shared<spdlog::sinks::stderr_sink_mt>();
   return instance;
 }
 }  // namespace
@@ -27,6 +24,8 @@ std::shared_ptr<spdlog::logger> logger(std::string const& module) {
   if (auto found = spdlog::get(module)) return found;
   auto made = std::make_shared<spdlog::logger>(module, sink());
   spdlog::initialize_logger(made);
+  // After the line above, which gives every logger the library's own pattern.
+  made->set_pattern("%Y-%m-%d %H:%M:%S.%e %l [%n] %v");
   return made;
 }
 

@@ -31,6 +31,7 @@ Split split(UtcTime time) {
 std::optional<int> digits(std::string_view text, std::size_t at, std::size_t count) {
   int value = 0;
   auto const* begin = text.data() + at;
+  if (*begin == '-') return std::nullopt;  // from_chars would read "-1" as a number
   auto const result = std::from_chars(begin, begin + count, value);
   if (result.ec != std::errc{} || result.ptr != begin + count) return std::nullopt;
   return value;

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cmath>
@@ -23,13 +24,16 @@ extern char** environ;
 namespace homelab::os {
 namespace {
 
+constexpr int kUnknownExitCode = 255;
+
 /// posix_spawn attributes and file actions with a destructor.
 class SpawnPlan {
  public:
   SpawnPlan() {
     posix_spawn_file_actions_init(&actions_);
     posix_spawnattr_init(&attributes_);
-    // The child starts with default signal handling and nothing blocked, whatever our threads have set.
+    // The child starts with default signal handling and nothing blocked, whatever our threads have
+    // set.
     sigset_t none;
     sigset_t all;
     sigemptyset(&none);
@@ -38,8 +42,9 @@ class SpawnPlan {
     posix_spawnattr_setsigdefault(&attributes_, &all);
     // Own process group: Ctrl-C on our terminal reaches us alone, and we end the children in order.
     posix_spawnattr_setpgroup(&attributes_, 0);
-    posix_spawnattr_setflags(&attributes_, static_cast<short>(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-                                                              POSIX_SPAWN_SETPGROUP));
+    posix_spawnattr_setflags(
+        &attributes_,
+        static_cast<short>(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP));
   }
   ~SpawnPlan() {
     posix_spawn_file_actions_destroy(&actions_);
@@ -68,6 +73,29 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
   return out;
 }
 
+/// Ours with `extra` on top. A name must not stand there twice: programs differ in which of the two
+/// they take.
+std::vector<std::string> merged_environment(std::vector<std::string> extra) {
+  std::size_t const count = extra.size();
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    std::string_view const ours = *entry;
+    std::string_view const name = ours.substr(0, ours.find('='));
+    bool const replaced = std::any_of(
+        extra.begin(), extra.begin() + static_cast<std::ptrdiff_t>(count),
+        [&](auto const& text) { return std::string_view(text).substr(0, text.find('=')) == name; });
+    if (!replaced) extra.emplace_back(ours);
+  }
+  return extra;
+}
+
+/// Whoever started us may have left SIGCHLD ignored; the kernel then throws away how a child ended,
+/// and its pid at once.
+void keep_child_statuses() {
+  struct sigaction now{};
+  if (::sigaction(SIGCHLD, nullptr, &now) == 0 && now.sa_handler == SIG_IGN)
+    ::signal(SIGCHLD, SIG_DFL);
+}
+
 ExitStatus decode(siginfo_t const& info) {
   if (info.si_code == CLD_EXITED) return {info.si_status, 0};
   return {0, info.si_status};
@@ -82,6 +110,7 @@ std::string to_string(ExitStatus status) {
 }
 
 Result<ChildProcess> ChildProcess::spawn(SpawnOptions options) {
+  keep_child_statuses();
   ChildProcess child;
   UniqueFd lifeline_end;
   SpawnPlan plan;
@@ -97,14 +126,13 @@ Result<ChildProcess> ChildProcess::spawn(SpawnOptions options) {
     child.lifeline_ = UniqueFd(ends[1]);
     // dup2 onto the same number would keep O_CLOEXEC; move ours out of the way first.
     if (lifeline_end.get() == options.lifeline_fd)
-      lifeline_end = UniqueFd(::fcntl(lifeline_end.get(), F_DUPFD_CLOEXEC, options.lifeline_fd + 1));
+      lifeline_end =
+          UniqueFd(::fcntl(lifeline_end.get(), F_DUPFD_CLOEXEC, options.lifeline_fd + 1));
     plan.give(lifeline_end.get(), options.lifeline_fd);
   }
   std::vector<std::string> arguments{options.program.string()};
   arguments.insert(arguments.end(), options.arguments.begin(), options.arguments.end());
-  std::vector<std::string> environment;
-  for (char** entry = environ; *entry != nullptr; ++entry) environment.emplace_back(*entry);
-  environment.insert(environment.begin(), options.extra_environment.begin(), options.extra_environment.end());
+  std::vector<std::string> environment = merged_environment(std::move(options.extra_environment));
 
   pid_t pid = -1;
   int const error = ::posix_spawn(&pid, options.program.c_str(), plan.actions(), plan.attributes(),
@@ -156,7 +184,10 @@ std::optional<ExitStatus> ChildProcess::wait(std::chrono::milliseconds timeout) 
   } while (ready < 0 && errno == EINTR);
   if (ready <= 0) return std::nullopt;
   siginfo_t info{};
-  if (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED) == 0) ended_ = decode(info);
+  if (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED) == 0)
+    ended_ = decode(info);
+  else if (errno == ECHILD)
+    ended_ = ExitStatus{kUnknownExitCode, 0};  // reaped by somebody else
   return ended_;
 }
 
@@ -189,7 +220,8 @@ unsigned usable_cores() {
     auto const limit = parse_uint(parts[0]);
     auto const period = parts.size() == 2 ? parse_uint(parts[1]) : std::nullopt;
     if (limit && period && *period > 0)
-      cores = std::min(cores, static_cast<unsigned>(std::max<std::uint64_t>(1, (*limit + *period - 1) / *period)));
+      cores = std::min(cores, static_cast<unsigned>(
+                                  std::max<std::uint64_t>(1, (*limit + *period - 1) / *period)));
   }
   return cores;
 }

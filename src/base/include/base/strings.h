@@ -10,7 +10,9 @@ namespace homelab {
 
 /// Without leading and trailing blanks (space, tab, CR, LF, VT, FF).
 [[nodiscard]] std::string_view trim(std::string_view text);
+/// Views into `text`, which must outlive them: a temporary string does not compile.
 [[nodiscard]] std::vector<std::string_view> split(std::string_view text, char separator);
+std::vector<std::string_view> split(std::string&& text, char separator) = delete;
 [[nodiscard]] std::string to_lower(std::string_view text);
 /// Percent-decodes once; '+' stays. nullopt for a broken escape.
 [[nodiscard]] std::optional<std::string> percent_decode(std::string_view text);

@@ -47,6 +47,7 @@ class ChildProcess {
   /// Sends a signal; never hits a recycled pid.
   void signal(int number) const;
   /// Waits at most `timeout`; nullopt when it still runs. The status is kept for later calls.
+  /// Exit code 255 also stands for "ended, but somebody else took its status".
   [[nodiscard]] std::optional<ExitStatus> wait(std::chrono::milliseconds timeout);
   /// SIGTERM, at most `grace`, then SIGKILL; gives how it ended.
   ExitStatus stop(std::chrono::milliseconds grace);

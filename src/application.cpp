@@ -1,0 +1,134 @@
+#include "application.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "api/routes.h"
+#include "base/log.h"
+#include "base/os/process.h"
+#include "base/strings.h"
+#include "engine/engine_service.h"
+#include "http/client.h"
+#include "http/server.h"
+#include "hub/downloader.h"
+#include "mirror/mirror.h"
+#include "registry/registry.h"
+
+namespace homelab {
+namespace {
+
+constexpr std::size_t kIoLoops = 2;
+
+cache::LocationOptions location(config::Value const& root, std::optional<config::Value> const& hub_folder,
+                                double limit_gb) {
+  cache::LocationOptions options;
+  options.root = root.text;
+  options.origin = root.origin.to_string();
+  options.limit_gb = limit_gb;
+  if (hub_folder) {
+    options.hub_folder = hub_folder->text;
+    options.origin = hub_folder->origin.to_string();
+  }
+  return options;
+}
+
+/// Hub folders that /hub offers: what is in the locations now, without making any.
+std::vector<cache::Path> mirrored_folders(cache::Locations const& locations) {
+  return {locations.resolve(cache::LocationKind::kPrimary, std::nullopt).hub.path,
+          locations.resolve(cache::LocationKind::kSecondary, std::nullopt).hub.path};
+}
+
+hub::HubOptions hub_options(config::Settings const& settings) {
+  return {settings.hub_endpoint(), settings.hub_token().value_or(""), settings.offline()};
+}
+
+unsigned whole_number(config::Settings const& settings, std::string_view name) {
+  return static_cast<unsigned>(parse_uint(settings.text(name)).value_or(0));
+}
+
+engine::Options engine_options(config::Settings const& settings) {
+  engine::Options options;
+  std::string const program = settings.text("HOMELAB_LLM_ENGINE");
+  options.program = program.empty() ? os::self_path().parent_path() / "homelab-llm-engine" : cache::Path(program);
+  // Short on purpose: a Unix socket's path may have 107 bytes.
+  char const* runtime = std::getenv("XDG_RUNTIME_DIR");
+  cache::Path const base = runtime != nullptr && *runtime != '\0' && ::access(runtime, W_OK) == 0
+                               ? cache::Path(runtime)
+                               : std::filesystem::temp_directory_path();
+  options.runtime_folder = base / fmt::format("homelab-llm-{}-{}", ::getuid(), ::getpid());
+  options.threads = whole_number(settings, "HOMELAB_LLM_THREADS");
+  options.context_tokens = whole_number(settings, "HOMELAB_LLM_CONTEXT");
+  if (unsigned const slots = whole_number(settings, "HOMELAB_LLM_SLOTS"); slots > 0) options.slots = slots;
+  if (auto const layers = parse_uint(settings.text("HOMELAB_LLM_GPU_LAYERS")))
+    options.gpu_layers = static_cast<int>(*layers);
+  return options;
+}
+
+/// Members are in the order in which they are built; stop() takes them down in reverse.
+class RunningApplication final : public Application {
+ public:
+  explicit RunningApplication(config::Settings const& settings)
+      : settings_(settings), locations_(make_locations(settings)), mirror_(mirrored_folders(locations_)) {}
+  ~RunningApplication() override { RunningApplication::stop(std::chrono::milliseconds(0)); }
+
+  Status build(Options const& options) {
+    ASSIGN_OR_RETURN(registry_, registry::Registry::open(settings_.database_path()));
+    ASSIGN_OR_RETURN(auto const interrupted, registry_->recover_interrupted_loads());
+    for (auto const& name : interrupted)
+      logger("registry")->warn("\"{}\" was being loaded when the server last ended; it is marked incompatible until it is loaded with force", name);
+    client_ = http::Client::create({.user_agent = "homelab-llm/" HOMELAB_VERSION});
+    downloader_ = hub::Downloader::create(*client_, hub_options(settings_), {});
+    ASSIGN_OR_RETURN(engines_, engine::EngineService::create(
+                                   engine_options(settings_), {loops_, *registry_, *downloader_, locations_}));
+    http::ServerOptions server_options;
+    server_options.host = options.host;
+    server_options.port = options.port;
+    ASSIGN_OR_RETURN(server_, http::Server::start(loops_, server_options,
+                                                  api::make_router({*registry_, *engines_, locations_, mirror_,
+                                                                    settings_, HOMELAB_VERSION})));
+    return {};
+  }
+
+  int port() const override { return server_->port(); }
+
+  void stop(std::chrono::milliseconds grace) override {
+    // Engines first refuse new work and let running streams end; then the listener has nothing left to wait for.
+    if (engines_) engines_->shutdown(grace);
+    if (server_) server_->stop(std::chrono::seconds(1));
+    server_.reset();
+    engines_.reset();
+    downloader_.reset();
+    client_.reset();
+    registry_.reset();
+  }
+
+ private:
+  config::Settings const& settings_;
+  cache::Locations locations_;
+  mirror::Mirror mirror_;
+  http::IoLoops loops_{kIoLoops};
+  std::unique_ptr<registry::Registry> registry_;
+  std::unique_ptr<http::Client> client_;
+  std::unique_ptr<hub::Downloader> downloader_;
+  std::unique_ptr<engine::EngineService> engines_;
+  std::unique_ptr<http::Server> server_;
+};
+
+}  // namespace
+
+cache::Locations make_locations(config::Settings const& settings) {
+  return cache::Locations(
+      location(settings.primary_root(), settings.explicit_hub_folder(), settings.primary_limit_gb()),
+      location(settings.secondary_root(), std::nullopt, settings.secondary_limit_gb()),
+      settings.warning_threshold());
+}
+
+Result<std::unique_ptr<Application>> Application::start(config::Settings const& settings, Options options) {
+  auto application = std::make_unique<RunningApplication>(settings);
+  RETURN_IF_ERROR(application->build(options));
+  return application;
+}
+
+}  // namespace homelab
