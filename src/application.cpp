@@ -48,16 +48,24 @@ unsigned whole_number(config::Settings const& settings, std::string_view name) {
   return static_cast<unsigned>(parse_uint(settings.text(name)).value_or(0));
 }
 
+/// A private folder for sockets and engine logs. A Unix socket's path may have 107 bytes, so a long XDG_RUNTIME_DIR is
+/// passed over.
+cache::Path runtime_folder() {
+  constexpr std::size_t kLongest = 73;
+  std::string const name = fmt::format("homelab-llm-{}-{}", ::getuid(), ::getpid());
+  char const* const runtime = std::getenv("XDG_RUNTIME_DIR");
+  if (runtime != nullptr && *runtime != '\0' && ::access(runtime, W_OK) == 0) {
+    cache::Path folder = cache::Path(runtime) / name;
+    if (folder.native().size() <= kLongest) return folder;
+  }
+  return std::filesystem::temp_directory_path() / name;
+}
+
 engine::Options engine_options(config::Settings const& settings) {
   engine::Options options;
   std::string const program = settings.text("HOMELAB_LLM_ENGINE");
   options.program = program.empty() ? os::self_path().parent_path() / "homelab-llm-engine" : cache::Path(program);
-  // Short on purpose: a Unix socket's path may have 107 bytes.
-  char const* runtime = std::getenv("XDG_RUNTIME_DIR");
-  cache::Path const base = runtime != nullptr && *runtime != '\0' && ::access(runtime, W_OK) == 0
-                               ? cache::Path(runtime)
-                               : std::filesystem::temp_directory_path();
-  options.runtime_folder = base / fmt::format("homelab-llm-{}-{}", ::getuid(), ::getpid());
+  options.runtime_folder = runtime_folder();
   options.threads = whole_number(settings, "HOMELAB_LLM_THREADS");
   options.context_tokens = whole_number(settings, "HOMELAB_LLM_CONTEXT");
   if (unsigned const slots = whole_number(settings, "HOMELAB_LLM_SLOTS"); slots > 0) options.slots = slots;

@@ -13,7 +13,7 @@ MODEL = {"id": 1, "model_name": "smol", "hf_path": "org/smol", "trust_remote_cod
 
 class ApiImposter:
     """`answers[(method, path)]` = (status, value or text); `chat` = pieces of each answer, `cut` = break off before the
-    end, `chat_error` = an error event after the pieces. Every request is kept in `seen` as (method, path, body)."""
+    end, `hold` = silence after the pieces until the client leaves, `chat_error` = an error event after the pieces. Every request is kept in `seen` as (method, path, body)."""
 
     def __init__(self):
         self.answers = {
@@ -24,6 +24,7 @@ class ApiImposter:
         }
         self.chat = ["Hel", "lo"]
         self.cut = False
+        self.hold = False
         self.chat_error = None
         self.seen = []
         imposter = self
@@ -58,6 +59,10 @@ class ApiImposter:
                 self.end_headers()
                 for piece in imposter.chat:
                     self.event(json.dumps({"choices": [{"delta": {"content": piece}}]}))
+                if imposter.hold:
+                    self.rfile.read(1)  # ends when the client leaves
+                    self.close_connection = True
+                    return
                 if imposter.chat_error:
                     self.event(json.dumps({"error": {"message": imposter.chat_error}}))
                 elif imposter.cut:

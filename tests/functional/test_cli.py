@@ -4,8 +4,10 @@ import json
 import os
 import pathlib
 import pty
+import select
 import signal
 import subprocess
+import time
 
 import pytest
 from api_imposter import ApiImposter
@@ -217,24 +219,49 @@ def test_pull_stopped_by_ctrl_c_continues_later(hub_house):
     assert pathlib.Path(rest["model_path"]).read_bytes() == hub_house.repo.files[FILE]
 
 
-def on_a_terminal(house, *words, keys=b"", seconds=60):
-    """Exit code and everything a terminal shows; `keys` are typed at once."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(house.folder)
-        os.execve(PROGRAM, [str(PROGRAM), *words], house.env)
-    os.write(terminal, keys)
-    shown = b""
-    while True:
+class Terminal:
+    """The program with a keyboard and a screen."""
+
+    def __init__(self, house, *words):
+        self.ours, theirs = pty.openpty()
+        self.process = subprocess.Popen([PROGRAM, *words], cwd=house.folder, env=house.env, stdin=theirs, stdout=theirs,
+                                        stderr=theirs)
+        os.close(theirs)
+        self.shown = ""
+
+    def type(self, keys: str):
+        os.write(self.ours, keys.encode())
+
+    def read(self, deadline) -> bool:
+        """Takes what is on the screen; False when the program has closed it."""
+        if not select.select([self.ours], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            self.process.kill()
+            raise AssertionError(f"nothing more came; shown so far:\n{self.shown}")
         try:
-            piece = os.read(terminal, 65536)
+            piece = os.read(self.ours, 65536)
         except OSError:  # the other side is closed
-            break
-        if not piece:
-            break
-        shown += piece
-    os.close(terminal)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode()
+            return False
+        self.shown += piece.decode(errors="replace")
+        return bool(piece)
+
+    def wait_for(self, text: str, seconds=60):
+        deadline = time.monotonic() + seconds
+        while text not in self.shown:
+            assert self.read(deadline), f"{text!r} did not come:\n{self.shown}"
+
+    def end(self, seconds=60) -> int:
+        deadline = time.monotonic() + seconds
+        while self.read(deadline):
+            pass
+        os.close(self.ours)
+        return self.process.wait(seconds)
+
+
+def on_a_terminal(house, *words, keys=""):
+    """Exit code and everything a terminal shows; `keys` are typed at once."""
+    terminal = Terminal(house, *words)
+    terminal.type(keys)
+    return terminal.end(), terminal.shown
 
 
 def test_pull_draws_a_bar_on_a_terminal_and_removes_it(hub_house):
@@ -283,7 +310,7 @@ def test_rm_with_files_needs_a_yes(hub_house):
     hub_house.run("register", "a", REPO)
     hub_house.run("pull", REPO)
     assert "--yes" in hub_house.run("rm", "a", "--files", code=2).stderr
-    code, _ = on_a_terminal(hub_house, "rm", "a", "--files", keys=b"n\n")
+    code, _ = on_a_terminal(hub_house, "rm", "a", "--files", keys="n\n")
     assert code == 1
     assert repo_folder(hub_house.cache / "hub", REPO).exists()
     assert "freed_space_mb" in hub_house.json("rm", "a", "--files", "--yes")
@@ -371,7 +398,7 @@ def test_run_shows_what_came_before_an_error(house, imposter):
 
 
 def test_chat_keeps_the_conversation(house, imposter):
-    code, shown = on_a_terminal(house, "run", "smol", "--system", "Be brief", keys=b"one\ntwo\n/clear\nthree\n/bye\n")
+    code, shown = on_a_terminal(house, "run", "smol", "--system", "Be brief", keys="one\ntwo\n/clear\nthree\n/bye\n")
     assert code == 0 and "Hello" in shown
     bodies = [[(message["role"], message["content"]) for message in body["messages"]]
               for body in imposter.bodies("/v1/chat/completions")]
@@ -382,10 +409,38 @@ def test_chat_keeps_the_conversation(house, imposter):
 
 
 def test_chat_ends_with_ctrl_d_and_has_no_json(house, imposter):
-    code, _ = on_a_terminal(house, "run", "smol", keys=b"\x04")
+    code, _ = on_a_terminal(house, "run", "smol", keys="\x04")
     assert code == 0
-    code, shown = on_a_terminal(house, "run", "smol", "--json", keys=b"")
+    code, shown = on_a_terminal(house, "run", "smol", "--json", keys="")
     assert code == 2 and "invalid_argument" in shown
+
+
+def test_ctrl_c_stops_an_answer_and_the_chat_goes_on(house, imposter):
+    imposter.hold = True
+    terminal = Terminal(house, "run", "smol")
+    terminal.type("one\n")
+    terminal.wait_for("Hello")
+    terminal.process.send_signal(signal.SIGINT)
+    terminal.wait_for("[stopped]")
+    imposter.hold = False
+    terminal.type("two\n/bye\n")
+    assert terminal.end() == 0
+    asked = [[message["content"] for message in body["messages"]] for body in imposter.bodies("/v1/chat/completions")]
+    assert asked == [["one"], ["two"]], "a question whose answer was cut short is taken back"
+
+
+def test_ctrl_c_stops_a_single_answer(house, imposter):
+    imposter.hold = True
+    terminal = Terminal(house, "run", "smol", "Hi")
+    terminal.wait_for("Hello")
+    terminal.process.send_signal(signal.SIGINT)
+    assert terminal.end() == 1
+    assert "error: stopped" in terminal.shown
+
+
+def test_a_proxy_of_the_environment_is_not_asked_for_our_own_server(house, imposter):
+    proxy = "http://127.0.0.1:9"
+    house.run("ps", http_proxy=proxy, HTTP_PROXY=proxy, ALL_PROXY=proxy, all_proxy=proxy)
 
 
 def test_text_of_a_model_cannot_steer_the_terminal(house, imposter):

@@ -12,6 +12,8 @@ import pytest
 import running
 from running import GGUF, REPO, Server, command, environment, mirror, until
 
+# A prompt that this model continues for thousands of tokens when it decodes greedily.
+LONG = "Once upon a time there was a little village by the sea, and in this village"
 COMMIT = "ab810cf68114990406fdf996510dd3d3c6adbdf5"
 
 
@@ -121,7 +123,7 @@ def test_validate_and_health(house):
 def test_openai_chat_answers(house):
     status, answer = house.call("POST", "/v1/chat/completions", {
         "model": "smol", "temperature": 0, "max_tokens": 24,
-        "messages": [{"role": "user", "content": "What is the capital of France?"}]})
+        "messages": [{"role": "user", "content": "What is the capital of France? Answer in one sentence."}]})
     assert status == 200, answer
     assert "Paris" in answer["choices"][0]["message"]["content"]
 
@@ -140,7 +142,7 @@ def test_performance_rows_are_written(house):
 
 
 def test_killed_engine_ends_the_stream_with_one_error_and_the_next_load_works(house):
-    stream = house.stream("Write a very long story about the sea.", max_tokens=2000, do_sample=False)
+    stream = house.stream(LONG, max_tokens=2000, do_sample=False)
     assert next(stream)["type"] == "start"
     assert next(stream)["type"] == "token"
     (pid,) = house.engine_pids()
@@ -158,7 +160,7 @@ def test_killed_engine_ends_the_stream_with_one_error_and_the_next_load_works(ho
 
 
 def test_client_that_leaves_stops_its_generation(house):
-    stream = house.stream("Count for ever: 1 2 3", max_tokens=4096, do_sample=False)
+    stream = house.stream(LONG, max_tokens=4096, do_sample=False)
     next(stream), next(stream)
     stream.close()
 
@@ -170,7 +172,7 @@ def test_client_that_leaves_stops_its_generation(house):
 
 
 def test_other_requests_are_answered_during_a_stream(house):
-    stream = house.stream("Tell me about rivers.", max_tokens=200, do_sample=False)
+    stream = house.stream(LONG, max_tokens=200, do_sample=False)
     next(stream)
     for _ in range(20):
         assert house.call("GET", "/health")[0] == 200
@@ -185,7 +187,7 @@ def test_commands_of_a_user(house):
     explained = command(env, house.folder, "explain", "smol")
     assert explained.returncode == 0, explained.stderr
     assert str(house.cache) in explained.stdout and COMMIT in explained.stdout
-    answered = command(env, house.folder, "run", "smol", "What is the capital of France?")
+    answered = command(env, house.folder, "run", "smol", "What is the capital of France? Answer in one sentence.")
     assert answered.returncode == 0, answered.stderr
     assert "Paris" in answered.stdout
     assert command(env, house.folder, "show", "nobody").returncode == 1
@@ -200,7 +202,7 @@ def test_stop_lets_streams_end_properly_and_leaves_no_engine(endpoint, tmp_path)
     started = threading.Event()
 
     def read():
-        for event in server.stream("Write a very long story.", max_tokens=4096, do_sample=False):
+        for event in server.stream(LONG, max_tokens=4096, do_sample=False):
             events.append(event)
             started.set()
 
