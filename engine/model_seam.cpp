@@ -11,7 +11,7 @@
 #include <system_error>
 
 #include "base/os/file.h"
-#include "base/strings.h"
+#include "error_lines.h"
 #include "loader/model_plan.h"
 #include "loader/virtual_gguf.h"
 
@@ -55,45 +55,6 @@ Result<Plan> plan_for(std::string const& folder) {
   std::lock_guard const lock(kept().mutex);
   return kept().plans.insert_or_assign(folder, std::move(plan)).first->second;
 }
-
-/// While it lives, llama.cpp's log goes where it went before, and the lines about errors are kept
-/// as well.
-class ErrorLines {
- public:
-  ErrorLines() {
-    llama_log_get(&previous_, &previous_data_);
-    llama_log_set(&ErrorLines::listen, this);
-  }
-  ErrorLines(ErrorLines const&) = delete;
-  ErrorLines& operator=(ErrorLines const&) = delete;
-  ~ErrorLines() { llama_log_set(previous_, previous_data_); }
-
-  /// The reason in one line, without the function names in front.
-  [[nodiscard]] std::string reason() const {
-    std::string_view best;
-    for (auto const line : split(text_, '\n')) {
-      if (trim(line).empty()) continue;
-      constexpr std::string_view kMarker = "error loading model: ";
-      if (auto const at = line.find(kMarker); at != std::string_view::npos)
-        return std::string(trim(line.substr(at + kMarker.size())));
-      if (best.empty()) best = trim(line);
-    }
-    return std::string(best);
-  }
-
- private:
-  static void listen(ggml_log_level level, char const* text, void* self) {
-    auto* const lines = static_cast<ErrorLines*>(self);
-    constexpr std::size_t kMaxKept = 16'384;
-    bool const wanted = level == GGML_LOG_LEVEL_ERROR || level == GGML_LOG_LEVEL_CONT;
-    if (wanted && lines->text_.size() < kMaxKept) lines->text_ += text;
-    if (lines->previous_ != nullptr) lines->previous_(level, text, lines->previous_data_);
-  }
-
-  ggml_log_callback previous_ = nullptr;
-  void* previous_data_ = nullptr;
-  std::string text_;
-};
 
 llama_model* load_folder(std::string const& folder, llama_model_params params,
                          std::string& reason) {

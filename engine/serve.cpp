@@ -17,6 +17,7 @@
 #include "back_ends.h"
 #include "base/os/file.h"
 #include "core_arguments.h"
+#include "error_lines.h"
 #include "model_seam.h"
 
 // The core's entry point behind its argument parser (tools/server/server.cpp); it has no header.
@@ -59,6 +60,10 @@ Status free_sockets(common_params const& params) {
   return {};
 }
 
+/// Told to stop before the core listens for that (it does once its model is loaded): there is
+/// nothing to end in order.
+void end_at_once(int) { ::_exit(0); }
+
 int run_core(common_params& params) {
   std::string name = "homelab-llm-engine";
   char* argv[] = {name.data(), nullptr};
@@ -70,7 +75,10 @@ int run_core(common_params& params) {
 Status serve(std::vector<std::string> const& arguments) {
   std::setlocale(LC_NUMERIC, "C");  // NOLINT(concurrency-mt-unsafe): no thread yet
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGINT, end_at_once);
+  ::signal(SIGTERM, end_at_once);
   common_init();
+  ErrorLines const errors;
   RETURN_IF_ERROR(load_back_ends());
   ASSIGN_OR_RETURN(common_params params, parse_core_arguments(arguments));
   RETURN_IF_ERROR(prepare_model(params.model.path));
@@ -89,9 +97,12 @@ Status serve(std::vector<std::string> const& arguments) {
     thrown = error.what();
   }
   common_log_flush(common_log_main());
+  for (auto const& host : params.hostnames)
+    if (host.ends_with(".sock")) (void)::unlink(host.c_str());
   if (result == 0) return {};
   if (!thrown.empty()) return fail(Code::kInternal, thrown);
-  std::string const reason = last_load_error();
+  std::string reason = last_load_error();
+  if (reason.empty()) reason = errors.reason();
   return fail(Code::kFailedPrecondition,
               reason.empty() ? "the engine could not start; its last messages are above" : reason);
 }

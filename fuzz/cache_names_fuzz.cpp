@@ -1,4 +1,5 @@
-// Names and listings from outside: a value that parses is canonical and cannot lead out of its folder.
+// Names and listings from outside: a value that parses is canonical and cannot lead out of its
+// folder.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -26,15 +27,18 @@ void check_names(std::string_view text) {
     require(path->text() == text && !has_bad_segment(text));
     require(text.ends_with(path->file_name()) && path->file_name().ends_with(path->extension()));
   }
-  if (auto const revision = Revision::parse(text)) require(revision->text() == text && !has_bad_segment(text));
+  if (auto const revision = Revision::parse(text))
+    require(revision->text() == text && !has_bad_segment(text));
   if (auto const repo = RepoId::parse(text)) {
     auto const back = RepoId::from_folder_name(repo->folder_name());
     require(back && *back == *repo && !has_bad_segment(text));
   }
   if (auto const repo = RepoId::from_folder_name(text)) require(repo->folder_name() == text);
-  if (auto const blob = BlobName::from_etag(text)) require(BlobName::parse(blob->text()).has_value());
+  if (auto const blob = BlobName::from_etag(text))
+    require(BlobName::parse(blob->text()).has_value());
   if (auto const commit = CommitHash::parse(text)) require(Revision::parse(text)->is_commit());
-  if (auto const model = ModelReference::parse(text)) require(RepoId::parse(model->repo.text()).has_value());
+  if (auto const model = ModelReference::parse(text))
+    require(RepoId::parse(model->repo.text()).has_value());
 }
 
 void check_tree(std::string_view text) {
@@ -42,7 +46,8 @@ void check_tree(std::string_view text) {
   if (!tree || !*tree) return;
   auto const again = parse_tree_json(to_tree_json(**tree));
   require(again && *again && (*again)->files == (*tree)->files);
-  for (auto const& file : (*tree)->files) require(file.blob_name().has_value() && !has_bad_segment(file.path.text()));
+  for (auto const& file : (*tree)->files)
+    require(file.blob_name().has_value() && !has_bad_segment(file.path.text()));
 }
 
 }  // namespace

@@ -29,12 +29,16 @@ stamp_text() { echo "layout 1 $machine"; pins; }
 
 complete() { [[ -f $dest/stamp ]] && [[ $(cat "$dest/stamp") == "$(stamp_text)" ]]; }
 
+# What npm said, without its prefixes and log files: "ECONNREFUSED; network request to ... failed".
+npm_reason() {
+  sed -nE 's/^npm (error|ERR!) (code )?//p' "$work/npm.log" | head -n 2 | paste -sd ';' | cut -c1-200
+}
+
 fetch_package() { # name version sha256 -> prints the tarball's path
   local name=$1 version=$2 sha256=$3 file got
   say "fetching $name $version"
-  if ! file=$(cd "$work" && npm pack --silent "$name@$version" 2>"$work/npm.log" | tail -n 1) || [[ -z $file ]]; then
-    die "npm could not fetch $name@$version: $(grep -v '^npm warn' "$work/npm.log" | head -n 1 | cut -c1-200)." \
-      "Check that the npm registry can be reached (npm ping) and try again"
+  if ! file=$(cd "$work" && npm pack --loglevel=error "$name@$version" 2>"$work/npm.log" | tail -n 1) || [[ -z $file ]]; then
+    die "npm could not fetch $name@$version ($(npm_reason)). Check that its registry can be reached (npm ping) and try again"
   fi
   got=$(sha256sum "$work/$file" | cut -d' ' -f1)
   [[ $got == "$sha256" ]] || die "$name@$version has sha256 $got, expected $sha256 ($lock_file); nothing was installed"

@@ -22,6 +22,35 @@ bool is_unreserved(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
          c == '.' || c == '_' || c == '~';
 }
+/// Bytes of the UTF-8 sequence that `lead` begins; 0 when no sequence begins so.
+std::size_t sequence_length(unsigned char lead) {
+  if (lead < 0x80) return 1;
+  if (lead < 0xC2 || lead > 0xF4) return 0;
+  return lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+}
+
+/// Is `text` one complete sequence of `length` bytes, given that its first byte says so?
+bool is_sequence(std::string_view text, std::size_t length) {
+  if (text.size() < length) return false;
+  for (std::size_t i = 1; i < length; ++i)
+    if ((static_cast<unsigned char>(text[i]) & 0xC0U) != 0x80U) return false;
+  if (length < 3) return true;
+  // Overlong forms, UTF-16 surrogates and everything above U+10FFFF show in the second byte.
+  auto const second = static_cast<unsigned char>(text[1]);
+  switch (static_cast<unsigned char>(text[0])) {
+    case 0xE0:
+      return second >= 0xA0;
+    case 0xED:
+      return second <= 0x9F;
+    case 0xF0:
+      return second >= 0x90;
+    case 0xF4:
+      return second <= 0x8F;
+    default:
+      return true;
+  }
+}
+
 }  // namespace
 
 std::string_view trim(std::string_view text) {
@@ -43,8 +72,9 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
 
 std::string to_lower(std::string_view text) {
   std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  std::transform(out.begin(), out.end(), out.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
   return out;
 }
 
@@ -106,24 +136,10 @@ std::optional<double> parse_number(std::string_view text) {
 }
 
 bool is_utf8(std::string_view text) {
-  for (std::size_t i = 0; i < text.size();) {
-    auto const lead = static_cast<unsigned char>(text[i]);
-    std::size_t const length = lead < 0x80    ? 1
-                               : lead >= 0xF0 ? 4
-                               : lead >= 0xE0 ? 3
-                               : lead >= 0xC2 ? 2
-                                              : 0;
-    if (length == 0 || lead > 0xF4 || i + length > text.size()) return false;
-    for (std::size_t k = 1; k < length; ++k)
-      if ((static_cast<unsigned char>(text[i + k]) & 0xC0U) != 0x80U) return false;
-    if (length > 2) {
-      auto const second = static_cast<unsigned char>(text[i + 1]);
-      // Overlong forms, UTF-16 surrogates and everything above U+10FFFF.
-      if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F) ||
-          (lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second > 0x8F))
-        return false;
-    }
-    i += length;
+  while (!text.empty()) {
+    std::size_t const length = sequence_length(static_cast<unsigned char>(text.front()));
+    if (length == 0 || !is_sequence(text.substr(0, length), length)) return false;
+    text.remove_prefix(length);
   }
   return true;
 }

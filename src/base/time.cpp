@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cstdint>
 #include <ctime>
+#include <utility>
 
 namespace homelab {
 namespace {
@@ -35,6 +36,24 @@ std::optional<int> digits(std::string_view text, std::size_t at, std::size_t cou
   auto const result = std::from_chars(begin, begin + count, value);
   if (result.ec != std::errc{} || result.ptr != begin + count) return std::nullopt;
   return value;
+}
+
+constexpr std::size_t kWholeSeconds = 19;  // "YYYY-MM-DD HH:MM:SS"
+
+bool has_separators(std::string_view text) {
+  return text.size() >= kWholeSeconds && text[4] == '-' && text[7] == '-' && text[13] == ':' &&
+         text[16] == ':' && (text[10] == ' ' || text[10] == 'T');
+}
+
+/// What stands behind the seconds: nothing, or a point and one to six digits.
+std::optional<microseconds> fraction(std::string_view text) {
+  if (text.empty()) return microseconds{0};
+  if (text.front() != '.' || text.size() < 2 || text.size() > 7) return std::nullopt;
+  auto const value = digits(text, 1, text.size() - 1);
+  if (!value) return std::nullopt;
+  std::int64_t micros = *value;
+  for (std::size_t i = text.size() - 1; i < 6; ++i) micros *= 10;
+  return microseconds{micros};
 }
 
 }  // namespace
@@ -67,30 +86,24 @@ std::string to_iso_utc(UtcTime time) {
 }
 
 std::optional<UtcTime> parse_database_text(std::string_view text) {
-  constexpr std::size_t kWholeSeconds = 19;
-  if (text.size() < kWholeSeconds || text[4] != '-' || text[7] != '-' || text[13] != ':' ||
-      text[16] != ':' || (text[10] != ' ' && text[10] != 'T'))
-    return std::nullopt;
-  std::array<std::optional<int>, 6> const parts{digits(text, 0, 4),  digits(text, 5, 2),
-                                                digits(text, 8, 2),  digits(text, 11, 2),
-                                                digits(text, 14, 2), digits(text, 17, 2)};
-  for (auto const& part : parts)
-    if (!part) return std::nullopt;
-  std::chrono::year_month_day const day{std::chrono::year{*parts[0]},
-                                        std::chrono::month{static_cast<unsigned>(*parts[1])},
-                                        std::chrono::day{static_cast<unsigned>(*parts[2])}};
-  if (!day.ok() || *parts[3] > 23 || *parts[4] > 59 || *parts[5] > 60) return std::nullopt;
-  std::int64_t micros = 0;
-  if (text.size() > kWholeSeconds) {
-    std::string_view fraction = text.substr(kWholeSeconds);
-    if (fraction.front() != '.' || fraction.size() < 2 || fraction.size() > 7) return std::nullopt;
-    auto const value = digits(fraction, 1, fraction.size() - 1);
-    if (!value) return std::nullopt;
-    micros = *value;
-    for (std::size_t i = fraction.size() - 1; i < 6; ++i) micros *= 10;
+  if (!has_separators(text)) return std::nullopt;
+  static constexpr std::array<std::pair<std::size_t, std::size_t>, 6> kFields{
+      {{0, 4}, {5, 2}, {8, 2}, {11, 2}, {14, 2}, {17, 2}}};
+  std::array<int, 6> parts{};
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    auto const number = digits(text, kFields[i].first, kFields[i].second);
+    if (!number) return std::nullopt;
+    parts[i] = *number;
   }
-  return UtcTime{std::chrono::sys_days{day}} + std::chrono::hours{*parts[3]} +
-         std::chrono::minutes{*parts[4]} + seconds{*parts[5]} + microseconds{micros};
+  auto const [year, month, day_of_month, hour, minute, second] = parts;
+  std::chrono::year_month_day const day{std::chrono::year{year},
+                                        std::chrono::month{static_cast<unsigned>(month)},
+                                        std::chrono::day{static_cast<unsigned>(day_of_month)}};
+  if (!day.ok() || hour > 23 || minute > 59 || second > 60) return std::nullopt;
+  auto const micros = fraction(text.substr(kWholeSeconds));
+  if (!micros) return std::nullopt;
+  return UtcTime{std::chrono::sys_days{day}} + std::chrono::hours{hour} +
+         std::chrono::minutes{minute} + seconds{second} + *micros;
 }
 
 UtcTime local_to_utc(UtcTime local_reading) {

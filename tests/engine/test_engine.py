@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -90,6 +91,14 @@ def test_it_stops_cleanly_when_told_to(tiny, end):
         assert engine.process.wait(PATIENCE_S) == 0
 
 
+def test_it_leaves_no_socket_behind(tiny):
+    with Engine(tiny) as engine:
+        engine.post("/tokenize", {"content": "the core is ready for signals once it has answered"})
+        engine.process.terminate()
+        assert engine.process.wait(PATIENCE_S) == 0
+        assert not engine.socket.exists()
+
+
 def test_it_dies_with_the_server_that_held_its_lifeline(tiny):
     with Engine(tiny) as engine:
         engine.cut_lifeline()
@@ -122,8 +131,8 @@ def test_its_socket_is_for_its_user_alone(tiny):
 
 @pytest.fixture
 def refused(smollm2_gguf, tmp_path):
-    def run(*arguments) -> str:
-        done = run_engine(*arguments)
+    def run(*arguments, **options) -> str:
+        done = run_engine(*arguments, **options)
         assert done.returncode == 1, done.stderr
         line = last_line(done.stderr)
         assert line.startswith("error: "), done.stderr
@@ -149,6 +158,15 @@ def test_a_truncated_gguf_is_named_with_a_reason(refused, smollm2_gguf, tmp_path
     path = tmp_path / "short.gguf"
     path.write_bytes(smollm2_gguf.read_bytes()[:50_000_000])
     assert "not within the file bounds" in refused("-m", path, "--host", tmp_path / "x.sock")
+
+
+def test_a_context_that_does_not_fit_is_given_as_the_reason(refused, smollm2_gguf, tmp_path):
+    # Under a limit of the address space, so that nobody's memory is really asked for.
+    def limit():
+        resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+
+    arguments = ["-m", smollm2_gguf, "--host", tmp_path / "x.sock", "-c", "2000000", "-fit", "off"]
+    assert "failed to allocate buffer" in refused(*arguments, preexec_fn=limit)
 
 
 def test_a_gguf_of_an_unknown_architecture_is_named(refused, smollm2_gguf, tmp_path):

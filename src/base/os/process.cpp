@@ -104,8 +104,11 @@ ExitStatus decode(siginfo_t const& info) {
 }  // namespace
 
 std::string to_string(ExitStatus status) {
+  // Null for numbers that are no signal; unlike strsignal() safe in threads.
+  char const* const description = ::sigdescr_np(status.signal);
   if (status.signal != 0)
-    return fmt::format("killed by signal {} ({})", status.signal, strsignal(status.signal));
+    return fmt::format("killed by signal {} ({})", status.signal,
+                       description != nullptr ? description : "unknown");
   return fmt::format("exit code {}", status.code);
 }
 

@@ -11,7 +11,8 @@
 
 namespace homelab::os {
 
-/// A pipe: what is written to `write_end` is read from `read_end`. Both are close-on-exec; reading does not block.
+/// A pipe: what is written to `write_end` is read from `read_end`. Both are close-on-exec; reading
+/// does not block.
 struct Pipe {
   UniqueFd read_end;
   UniqueFd write_end;
@@ -35,8 +36,10 @@ class WakeUp {
   UniqueFd fd_;
 };
 
-/// Those of `fds` that can be read (or are at their end) now or within `timeout`; negative = without limit.
-[[nodiscard]] std::vector<int> wait_readable(std::vector<int> const& fds, std::chrono::milliseconds timeout);
+/// Those of `fds` that can be read (or are at their end) now or within `timeout`; negative =
+/// without limit.
+[[nodiscard]] std::vector<int> wait_readable(std::vector<int> const& fds,
+                                             std::chrono::milliseconds timeout);
 
 /// Load average of the machine over the last minute.
 [[nodiscard]] std::optional<double> load_average();
