@@ -37,7 +37,7 @@ fmt: deps-test ## format all sources
 	@tools/format.sh write
 
 asan tsan: deps-run deps-test ## unit tests under sanitizers
-	@tools/build.sh $@ all
+	@tools/build.sh $@ unit_tests
 	@ctest --test-dir build/$@ --output-on-failure -j$(JOBS)
 
 fuzz: deps-run deps-test ## every fuzz target for 30 seconds

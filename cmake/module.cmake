@@ -28,14 +28,22 @@ function(homelab_module name)
   endif()
 endfunction()
 
-# homelab_unit_test(NAME): all of tests/unit/NAME/*_test.cpp in one executable NAME_test.
+# homelab_unit_test(NAME): all of tests/unit/NAME/*_test.cpp in one executable NAME_test; target unit_tests builds them
+# all. HOMELAB_UNIT_MODULES limits them (the thread sanitizer is for modules that have threads).
 function(homelab_unit_test name)
+  if(HOMELAB_UNIT_MODULES AND NOT name IN_LIST HOMELAB_UNIT_MODULES)
+    return()
+  endif()
   cmake_parse_arguments(ARG "" "" "USES;LIBS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/unit/${name}/*.cpp)
   if(NOT sources)
     return()
   endif()
   add_executable(${name}_test ${sources})
+  if(NOT TARGET unit_tests)
+    add_custom_target(unit_tests)
+  endif()
+  add_dependencies(unit_tests ${name}_test)
   target_include_directories(${name}_test PRIVATE ${CMAKE_SOURCE_DIR}/tests ${CMAKE_SOURCE_DIR}/src/${name})
   target_compile_definitions(${name}_test PRIVATE HOMELAB_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   target_link_libraries(${name}_test PRIVATE homelab_warnings GTest::gtest_main GTest::gmock ${ARG_LIBS})

@@ -21,8 +21,8 @@ namespace {
 
 constexpr std::size_t kIoLoops = 2;
 
-cache::LocationOptions location(config::Value const& root, std::optional<config::Value> const& hub_folder,
-                                double limit_gb) {
+cache::LocationOptions location(config::Value const& root,
+                                std::optional<config::Value> const& hub_folder, double limit_gb) {
   cache::LocationOptions options;
   options.root = root.text;
   options.origin = root.origin.to_string();
@@ -48,8 +48,8 @@ unsigned whole_number(config::Settings const& settings, std::string_view name) {
   return static_cast<unsigned>(parse_uint(settings.text(name)).value_or(0));
 }
 
-/// A private folder for sockets and engine logs. A Unix socket's path may have 107 bytes, so a long XDG_RUNTIME_DIR is
-/// passed over.
+/// A private folder for sockets and engine logs. A Unix socket's path may have 107 bytes, so a long
+/// XDG_RUNTIME_DIR is passed over.
 cache::Path runtime_folder() {
   constexpr std::size_t kLongest = 73;
   std::string const name = fmt::format("homelab-llm-{}-{}", ::getuid(), ::getpid());
@@ -64,11 +64,13 @@ cache::Path runtime_folder() {
 engine::Options engine_options(config::Settings const& settings) {
   engine::Options options;
   std::string const program = settings.text("HOMELAB_LLM_ENGINE");
-  options.program = program.empty() ? os::self_path().parent_path() / "homelab-llm-engine" : cache::Path(program);
+  options.program =
+      program.empty() ? os::self_path().parent_path() / "homelab-llm-engine" : cache::Path(program);
   options.runtime_folder = runtime_folder();
   options.threads = whole_number(settings, "HOMELAB_LLM_THREADS");
   options.context_tokens = whole_number(settings, "HOMELAB_LLM_CONTEXT");
-  if (unsigned const slots = whole_number(settings, "HOMELAB_LLM_SLOTS"); slots > 0) options.slots = slots;
+  if (unsigned const slots = whole_number(settings, "HOMELAB_LLM_SLOTS"); slots > 0)
+    options.slots = slots;
   if (auto const layers = parse_uint(settings.text("HOMELAB_LLM_GPU_LAYERS")))
     options.gpu_layers = static_cast<int>(*layers);
   return options;
@@ -78,31 +80,45 @@ engine::Options engine_options(config::Settings const& settings) {
 class RunningApplication final : public Application {
  public:
   explicit RunningApplication(config::Settings const& settings)
-      : settings_(settings), locations_(make_locations(settings)), mirror_(mirrored_folders(locations_)) {}
+      : settings_(settings),
+        locations_(make_locations(settings)),
+        mirror_(mirrored_folders(locations_)) {}
   ~RunningApplication() override { RunningApplication::stop(std::chrono::milliseconds(0)); }
 
   Status build(Options const& options) {
     ASSIGN_OR_RETURN(registry_, registry::Registry::open(settings_.database_path()));
-    ASSIGN_OR_RETURN(auto const interrupted, registry_->recover_interrupted_loads());
-    for (auto const& name : interrupted)
-      logger("registry")->warn("\"{}\" was being loaded when the server last ended; it is marked incompatible until it is loaded with force", name);
+    if (options.recover_interrupted_loads) RETURN_IF_ERROR(recover_interrupted_loads());
     client_ = http::Client::create({.user_agent = "homelab-llm/" HOMELAB_VERSION});
     downloader_ = hub::Downloader::create(*client_, hub_options(settings_), {});
-    ASSIGN_OR_RETURN(engines_, engine::EngineService::create(
-                                   engine_options(settings_), {loops_, *registry_, *downloader_, locations_}));
+    ASSIGN_OR_RETURN(engines_,
+                     engine::EngineService::create(engine_options(settings_),
+                                                   {loops_, *registry_, *downloader_, locations_}));
     http::ServerOptions server_options;
     server_options.host = options.host;
     server_options.port = options.port;
-    ASSIGN_OR_RETURN(server_, http::Server::start(loops_, server_options,
-                                                  api::make_router({*registry_, *engines_, locations_, mirror_,
-                                                                    settings_, HOMELAB_VERSION})));
+    ASSIGN_OR_RETURN(
+        server_, http::Server::start(loops_, server_options,
+                                     api::make_router({*registry_, *engines_, locations_, mirror_,
+                                                       settings_, HOMELAB_VERSION})));
+    return {};
+  }
+
+  Status recover_interrupted_loads() {
+    ASSIGN_OR_RETURN(auto const interrupted, registry_->recover_interrupted_loads());
+    for (auto const& name : interrupted)
+      logger("registry")
+          ->warn(
+              "\"{}\" was being loaded when the server last ended; it is marked incompatible until "
+              "it is loaded with force",
+              name);
     return {};
   }
 
   int port() const override { return server_->port(); }
 
   void stop(std::chrono::milliseconds grace) override {
-    // Engines first refuse new work and let running streams end; then the listener has nothing left to wait for.
+    // Engines first refuse new work and let running streams end; then the listener has nothing left
+    // to wait for.
     if (engines_) engines_->shutdown(grace);
     if (server_) server_->stop(std::chrono::seconds(1));
     server_.reset();
@@ -128,12 +144,14 @@ class RunningApplication final : public Application {
 
 cache::Locations make_locations(config::Settings const& settings) {
   return cache::Locations(
-      location(settings.primary_root(), settings.explicit_hub_folder(), settings.primary_limit_gb()),
+      location(settings.primary_root(), settings.explicit_hub_folder(),
+               settings.primary_limit_gb()),
       location(settings.secondary_root(), std::nullopt, settings.secondary_limit_gb()),
       settings.warning_threshold());
 }
 
-Result<std::unique_ptr<Application>> Application::start(config::Settings const& settings, Options options) {
+Result<std::unique_ptr<Application>> Application::start(config::Settings const& settings,
+                                                        Options options) {
   auto application = std::make_unique<RunningApplication>(settings);
   RETURN_IF_ERROR(application->build(options));
   return application;

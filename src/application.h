@@ -1,5 +1,6 @@
 #pragma once
-// The composition root: builds every module from the settings, hands each its options, owns start-up and shutdown order.
+// The composition root: builds every module from the settings, hands each its options, owns
+// start-up and shutdown order.
 #include <chrono>
 #include <memory>
 #include <string>
@@ -15,14 +16,19 @@ class Application {
  public:
   struct Options {
     std::string host;
-    int port = 0;   ///< 0 = any free port
+    int port = 0;  ///< 0 = any free port
+    /// Books loads that never ended (contract §6). Only for the one server of a database: a second
+    /// one beside it would take a load that is going on for a crash.
+    bool recover_interrupted_loads = false;
   };
   /// Everything is up and listening when this returns.
-  [[nodiscard]] static Result<std::unique_ptr<Application>> start(config::Settings const& settings, Options options);
+  [[nodiscard]] static Result<std::unique_ptr<Application>> start(config::Settings const& settings,
+                                                                  Options options);
   virtual ~Application() = default;
 
   [[nodiscard]] virtual int port() const = 0;
-  /// Running streams may end within `grace`; downloads stop resumable; engines are gone afterwards. Idempotent.
+  /// Running streams may end within `grace`; downloads stop resumable; engines are gone afterwards.
+  /// Idempotent.
   virtual void stop(std::chrono::milliseconds grace) = 0;
 };
 
@@ -32,6 +38,7 @@ class Application {
 /// `homelab-llm serve`: banner, server, until SIGINT or SIGTERM. Gives the exit code.
 int serve(config::Settings const& settings);
 /// `homelab-llm mirror`: a cache folder as a read-only Hub endpoint, until SIGINT or SIGTERM.
-int serve_mirror(config::Settings const& settings, std::string const& root, std::string const& host, int port);
+int serve_mirror(config::Settings const& settings, std::string const& root, std::string const& host,
+                 int port);
 
 }  // namespace homelab

@@ -5,7 +5,8 @@
 namespace {
 
 /// A server inside this process, for `run` when none is running.
-homelab::Result<homelab::cli::Hooks::PrivateServer> start_private(homelab::config::Settings const& settings) {
+homelab::Result<homelab::cli::Hooks::PrivateServer> start_private(
+    homelab::config::Settings const& settings) {
   auto started = homelab::Application::start(settings, {"127.0.0.1", 0});
   if (!started) return homelab::fail(std::move(started).error());
   std::shared_ptr<homelab::Application> application = std::move(*started);

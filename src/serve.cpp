@@ -16,10 +16,12 @@ namespace {
 
 using std::chrono::seconds;
 
-/// How long streams may go on after SIGINT/SIGTERM. Container engines kill after ten seconds by default.
+/// How long streams may go on after SIGINT/SIGTERM. Container engines kill after ten seconds by
+/// default.
 constexpr auto kGrace = seconds(5);
 
-/// Takes SIGINT and SIGTERM away from every thread started later, so that wait_for_stop() alone sees them.
+/// Takes SIGINT and SIGTERM away from every thread started later, so that wait_for_stop() alone
+/// sees them.
 class StopSignals {
  public:
   StopSignals() {
@@ -45,29 +47,33 @@ void say(std::string const& line) {
   std::fflush(stdout);
 }
 
-std::string describe_location(char const* kind, cache::Locations const& locations, cache::LocationKind which) {
-  auto const& options = which == cache::LocationKind::kPrimary ? locations.primary() : locations.secondary();
+std::string describe_location(char const* kind, cache::Locations const& locations,
+                              cache::LocationKind which) {
+  auto const& options =
+      which == cache::LocationKind::kPrimary ? locations.primary() : locations.secondary();
   auto const resolved = locations.resolve(which, std::nullopt);
-  return fmt::format("{} cache: {}  (from {})\n  models are in {}  ({})", kind, options.root, options.origin,
-                     resolved.hub.path.string(), resolved.hub.why);
+  return fmt::format("{} cache: {}  (from {})\n  models are in {}  ({})", kind, options.root,
+                     options.origin, resolved.hub.path.string(), resolved.hub.why);
 }
 
-/// Names the cache locations in effect and where every changed setting came from (mission: "start server and check
-/// logs ... grep -i cache").
+/// Names the cache locations in effect and where every changed setting came from (mission: "start
+/// server and check logs ... grep -i cache").
 void print_banner(config::Settings const& settings) {
   auto const locations = make_locations(settings);
   say("homelab-llm " HOMELAB_VERSION);
   say(describe_location("primary", locations, cache::LocationKind::kPrimary));
   say(describe_location("secondary", locations, cache::LocationKind::kSecondary));
   for (auto const& row : settings.explain())
-    if (row.origin != "default") say(fmt::format("setting {} = {}  ({})", row.setting->name, row.shown, row.origin));
+    if (row.origin != "default")
+      say(fmt::format("setting {} = {}  ({})", row.setting->name, row.shown, row.origin));
   for (auto const& warning : settings.warnings()) say("warning: " + warning);
 }
 
 std::string base_url(std::string const& host, int port) {
   std::string const shown = host == "0.0.0.0" || host == "::" ? "127.0.0.1" : host;
   bool const is_ipv6 = shown.find(':') != std::string::npos;
-  return is_ipv6 ? fmt::format("http://[{}]:{}", shown, port) : fmt::format("http://{}:{}", shown, port);
+  return is_ipv6 ? fmt::format("http://[{}]:{}", shown, port)
+                 : fmt::format("http://{}:{}", shown, port);
 }
 
 }  // namespace
@@ -76,7 +82,8 @@ int serve(config::Settings const& settings) {
   StopSignals const signals;
   setup_logging(settings.text("HOMELAB_LLM_LOG_LEVEL"));
   print_banner(settings);
-  auto application = Application::start(settings, {settings.host(), settings.port()});
+  auto application = Application::start(
+      settings, {settings.host(), settings.port(), /*recover_interrupted_loads=*/true});
   if (!application) {
     std::fputs(("error: " + application.error().message + "\n").c_str(), stderr);
     return 1;
@@ -90,7 +97,8 @@ int serve(config::Settings const& settings) {
   return 0;
 }
 
-int serve_mirror(config::Settings const& settings, std::string const& root, std::string const& host, int port) {
+int serve_mirror(config::Settings const& settings, std::string const& root, std::string const& host,
+                 int port) {
   StopSignals const signals;
   setup_logging(settings.text("HOMELAB_LLM_LOG_LEVEL"));
   auto const hub = cache::hub_folder_of_root(root);

@@ -59,9 +59,8 @@ step "every public header compiles alone" tools/build.sh dev all_verify_interfac
 step "unit tests" unit_tests dev
 step "programs and clients (pytest)" python_tests
 step "README main job" tests/functional/main_job.sh
-step "clang-tidy" tools/build.sh tidy all
 for sanitizer in asan tsan; do
-  step "build ($sanitizer)" tools/build.sh "$sanitizer" all
+  step "build ($sanitizer)" tools/build.sh "$sanitizer" unit_tests
   step "unit tests ($sanitizer)" unit_tests "$sanitizer"
 done
 

@@ -76,6 +76,8 @@ function modelFacts(model) {
   return facts.join(' · ');
 }
 
+const count = (number, thing) => `${number} ${thing}${number === 1 ? '' : 's'}`;
+
 function modelCard(model) {
   const isLoaded = model.model_name === loadedName;
   const status = model.compatibility_status || 'unknown';
@@ -90,7 +92,7 @@ function modelCard(model) {
     type: 'button', class: 'quiet', textContent: 'Delete', disabled: isLoaded, onclick: () => removeModel(model),
     'aria-label': `Delete ${model.model_name}`,
   });
-  const uses = `${model.total_loads} loads, ${model.total_inferences} generations`;
+  const uses = `${count(model.total_loads, 'load')}, ${count(model.total_inferences, 'generation')}`;
   return element('li', { class: isLoaded ? 'model is-loaded' : 'model' },
     element('div', { class: 'heading' }, element('strong', { textContent: model.model_name }), badge),
     element('div', { class: 'path', textContent: model.hf_path }),
@@ -247,6 +249,7 @@ async function startGeneration(event) {
     show($('answer-error'), error.name === 'AbortError' ? 'Stopped.' : error.message);
   }
   setRunning(null);
+  await refreshModels().catch(() => {});
 }
 
 function setUpGeneration() {

@@ -1,6 +1,8 @@
-// hub_fetch ENDPOINT HUB_FOLDER ORG/NAME[@REVISION][:VARIANT] [--everything] [--refresh] [--threads N]
+// hub_fetch ENDPOINT HUB_FOLDER ORG/NAME[@REVISION][:VARIANT] [--everything] [--refresh] [--threads
+// N]
 //
-// The download path alone, for benchmarks and fault tests: prints one JSON object; exit code 0, or 1 with "error".
+// The download path alone, for benchmarks and fault tests: prints one JSON object; exit code 0, or
+// 1 with "error".
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -27,14 +29,14 @@ std::string environment(char const* name) {
 
 json::object describe(Result<hub::ReadySnapshot> const& result, double seconds) {
   json::object out;
-  struct rusage used {};
+  struct rusage used{};
   getrusage(RUSAGE_SELF, &used);
   out["seconds"] = seconds;
   out["peak_resident_mb"] = static_cast<double>(used.ru_maxrss) / 1024.0;
-  out["user_seconds"] = static_cast<double>(used.ru_utime.tv_sec) +
-                        static_cast<double>(used.ru_utime.tv_usec) / 1e6;
-  out["system_seconds"] = static_cast<double>(used.ru_stime.tv_sec) +
-                          static_cast<double>(used.ru_stime.tv_usec) / 1e6;
+  out["user_seconds"] =
+      static_cast<double>(used.ru_utime.tv_sec) + static_cast<double>(used.ru_utime.tv_usec) / 1e6;
+  out["system_seconds"] =
+      static_cast<double>(used.ru_stime.tv_sec) + static_cast<double>(used.ru_stime.tv_usec) / 1e6;
   if (!result) {
     out["error"] = result.error().message;
     out["code"] = to_string(result.error().code);
@@ -85,8 +87,9 @@ void print_progress(hub::Progress const& progress) {
 int main(int argc, char** argv) {
   auto const arguments = read(argc, argv);
   if (arguments.words.size() != 3) {
-    std::fprintf(stderr, "usage: hub_fetch ENDPOINT HUB_FOLDER ORG/NAME[@REVISION][:VARIANT] "
-                         "[--everything] [--refresh] [--progress]\n");
+    std::fprintf(stderr,
+                 "usage: hub_fetch ENDPOINT HUB_FOLDER ORG/NAME[@REVISION][:VARIANT] "
+                 "[--everything] [--refresh] [--progress]\n");
     return 2;
   }
   setup_logging(environment("HUB_FETCH_LOG").empty() ? "warn" : environment("HUB_FETCH_LOG"));
@@ -106,8 +109,8 @@ int main(int argc, char** argv) {
   if (auto const reserve = parse_uint(environment("HUB_FETCH_RESERVE_BYTES")))
     downloader_options.free_space_reserve_bytes = *reserve;
   auto const downloader = hub::Downloader::create(*client, options, downloader_options);
-  hub::DownloadRequest request{arguments.words[1], {}, std::move(*model), arguments.refresh,
-                               arguments.everything, {}, {}};
+  hub::DownloadRequest request{
+      arguments.words[1], {}, std::move(*model), arguments.refresh, arguments.everything, {}, {}};
   if (arguments.progress) request.on_progress = print_progress;
   auto const start = std::chrono::steady_clock::now();
   auto const result = downloader->ensure(std::move(request));

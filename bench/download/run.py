@@ -264,10 +264,11 @@ def main():
     parser.add_argument("--large-mib", type=int, default=2048)
     parser.add_argument("--small-files", type=int, default=1000)
     parser.add_argument("--json", type=pathlib.Path, help="also write the numbers here")
-    parser.add_argument("--fetch", type=pathlib.Path, default=ROOT / "build" / "bin" / "hub_fetch")
+    parser.add_argument("--fetch", type=pathlib.Path, help="a hub_fetch built elsewhere")
     arguments = parser.parse_args()
-    if not arguments.fetch.exists():
-        sys.exit(f"{arguments.fetch} is missing; build the target hub_fetch first")
+    if not arguments.fetch:
+        subprocess.run([ROOT / "tools" / "build.sh", "dev", "hub_fetch"], check=True)
+        arguments.fetch = ROOT / "build" / "bin" / "hub_fetch"
     with tempfile.TemporaryDirectory(prefix="homelab-bench-") as folder:
         results = measure(arguments, pathlib.Path(folder))
     if arguments.json:

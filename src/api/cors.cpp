@@ -18,8 +18,7 @@ std::optional<http::Response> preflight(http::Request const& request) {
   auto const method = request.headers.find("access-control-request-method");
   if (request.method != "OPTIONS" || !origin || !method) return std::nullopt;
   bool const allowed = std::find(kMethods.begin(), kMethods.end(), *method) != kMethods.end();
-  auto response =
-      text_reply(allowed ? 200 : 400, allowed ? "OK" : "Disallowed CORS method");
+  auto response = text_reply(allowed ? 200 : 400, allowed ? "OK" : "Disallowed CORS method");
   response.headers.set("access-control-allow-origin", *origin);
   response.headers.set("access-control-allow-credentials", "true");
   response.headers.set("access-control-allow-methods",

@@ -8,7 +8,8 @@ namespace homelab::api {
 
 using SharedServices = std::shared_ptr<Services const>;
 
-/// The original's contract (§2): /api/models, /api/status, /api/orchestrate, /api/generate, /api/config, /health.
+/// The original's contract (§2): /api/models, /api/status, /api/orchestrate, /api/generate,
+/// /api/config, /health.
 void add_model_routes(http::Router& router, SharedServices const& services);
 void add_orchestration_routes(http::Router& router, SharedServices const& services);
 void add_generation_routes(http::Router& router, SharedServices const& services);

@@ -13,19 +13,14 @@ struct Row {
 };
 
 constexpr std::array kTable{
-    Row{Code::kInvalidArgument, 400, 500, 400},  //
+    Row{Code::kInvalidArgument, 400, 500, 500},  //
     Row{Code::kNotFound, 404, 500, 500},         //
     Row{Code::kAlreadyExists, 400, 500, 500},    //
-    Row{Code::kFailedPrecondition, 400, 500, 503},
-    Row{Code::kResourceExhausted, 507, 500, 503},
-    Row{Code::kPermissionDenied, 403, 500, 500},
-    Row{Code::kAborted, 409, 500, 500},
-    Row{Code::kUnavailable, 503, 500, 500},
-    Row{Code::kDeadlineExceeded, 504, 500, 500},
-    Row{Code::kCancelled, 503, 500, 500},
-    Row{Code::kDataLoss, 500, 500, 500},
-    Row{Code::kUnimplemented, 501, 500, 500},
-    Row{Code::kInternal, 500, 500, 500},
+    Row{Code::kFailedPrecondition, 400, 500, 503}, Row{Code::kResourceExhausted, 507, 500, 503},
+    Row{Code::kPermissionDenied, 403, 500, 500},   Row{Code::kAborted, 409, 500, 500},
+    Row{Code::kUnavailable, 503, 500, 500},        Row{Code::kDeadlineExceeded, 504, 500, 500},
+    Row{Code::kCancelled, 503, 500, 500},          Row{Code::kDataLoss, 500, 500, 500},
+    Row{Code::kUnimplemented, 501, 500, 500},      Row{Code::kInternal, 500, 500, 500},
 };
 
 }  // namespace

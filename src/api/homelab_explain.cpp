@@ -1,4 +1,5 @@
-// GET /api/explain?model=NAME: from the settings to the bytes of a model, link by link (design §2.3).
+// GET /api/explain?model=NAME: from the settings to the bytes of a model, link by link (design
+// §2.3).
 #include <fmt/format.h>
 
 #include "base/strings.h"
@@ -27,9 +28,9 @@ json::array settings_json(config::Settings const& settings) {
 }
 
 json::object location_json(cache::LocationOptions const& location) {
-  cache::HubFolder const hub =
-      location.hub_folder ? cache::HubFolder{*location.hub_folder, "HF_HUB_CACHE names it"}
-                          : cache::hub_folder_of_root(location.root);
+  cache::HubFolder const hub = location.hub_folder
+                                   ? cache::HubFolder{*location.hub_folder, "HF_HUB_CACHE names it"}
+                                   : cache::hub_folder_of_root(location.root);
   return {{"root", location.root},
           {"origin", location.origin},
           {"hub_folder", hub.path.string()},
@@ -43,12 +44,12 @@ json::array files_json(hub::ReadySnapshot const& ready, cache::Path const& hub_f
   auto const view = cache::RepoFolder(hub_folder, repo).snapshot(ready.commit);
   if (!view) return out;
   for (cache::SnapshotFile const& file : view->files)
-    out.push_back(json::object{
-        {"path", file.path.text()},
-        {"location", file.location.string()},
-        {"size_bytes", file.size_bytes},
-        {"is_link", file.is_link},
-        {"blob", file.blob ? json::value(file.blob->text()) : json::value()}});
+    out.push_back(
+        json::object{{"path", file.path.text()},
+                     {"location", file.location.string()},
+                     {"size_bytes", file.size_bytes},
+                     {"is_link", file.is_link},
+                     {"blob", file.blob ? json::value(file.blob->text()) : json::value()}});
   return out;
 }
 
@@ -81,14 +82,11 @@ json::object model_chain(Services const& services, registry::Model const& model)
   auto const kind =
       cache::parse_location_kind(model.cache_location).value_or(cache::LocationKind::kCustom);
   auto const resolved = services.locations.resolve(kind, model.cache_path);
-  json::object out{{"model_name", model.model_name},
-                   {"hf_path", model.hf_path},
-                   {"cache_location", model.cache_location},
-                   {"stored_root", value_or_null(model.cache_path)},
-                   {"root", resolved.root.string()},
-                   {"root_why", resolved.why},
-                   {"hub_folder", resolved.hub.path.string()},
-                   {"hub_folder_why", resolved.hub.why}};
+  json::object out{
+      {"model_name", model.model_name},           {"hf_path", model.hf_path},
+      {"cache_location", model.cache_location},   {"stored_root", value_or_null(model.cache_path)},
+      {"root", resolved.root.string()},           {"root_why", resolved.why},
+      {"hub_folder", resolved.hub.path.string()}, {"hub_folder_why", resolved.hub.why}};
   auto const reference = cache::ModelReference::parse(model.hf_path);
   if (reference) {
     out["repo"] = reference->repo.text();

@@ -73,7 +73,8 @@ Reply generate(SharedServices const& services, Request const& request) {
   }};
 }
 
-/// One event: a single "data: " line. Everything outside ASCII is escaped, so no line break can slip in.
+/// One event: a single "data: " line. Everything outside ASCII is escaped, so no line break can
+/// slip in.
 std::string event(json::object const& object) {
   return "data: " + to_ascii_json_text(object) + "\n\n";
 }

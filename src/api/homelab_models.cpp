@@ -57,14 +57,16 @@ Response name_taken(std::string const& name) {
 Response no_space(Registration const& wanted, cache::Locations::Space const& space) {
   std::string const reason = space.reason.empty() ? "" : fmt::format(" ({})", space.reason);
   return detail_reply(
-      507, fmt::format("Not enough space in the {} cache: {:.1f} GB available on the disk, {:.1f} GB "
-                       "required{}. Use another cache_location or give a smaller "
-                       "estimated_size_mb",
-                       wanted.cache_location, space.disk_free_gb, wanted.estimated_size_mb / 1024.0,
-                       reason));
+      507,
+      fmt::format("Not enough space in the {} cache: {:.1f} GB available on the disk, {:.1f} GB "
+                  "required{}. Use another cache_location or give a smaller "
+                  "estimated_size_mb",
+                  wanted.cache_location, space.disk_free_gb, wanted.estimated_size_mb / 1024.0,
+                  reason));
 }
 
-/// Location, path and space: what is checked once the name is known to be free. The value is the root to store.
+/// Location, path and space: what is checked once the name is known to be free. The value is the
+/// root to store.
 tl::expected<std::string, Response> check_place(Services const& services,
                                                 Registration const& wanted) {
   auto const refuse = [](Response response) {
@@ -76,8 +78,9 @@ tl::expected<std::string, Response> check_place(Services const& services,
                                                 "secondary or custom",
                                                 wanted.cache_location)));
   if (*kind == cache::LocationKind::kCustom && !wanted.cache_path)
-    return refuse(detail_reply(400, "cache_location custom needs cache_path: the folder in which "
-                                    "this model's files are to be kept"));
+    return refuse(detail_reply(400,
+                               "cache_location custom needs cache_path: the folder in which "
+                               "this model's files are to be kept"));
   auto root = services.locations.root_to_store(*kind, wanted.cache_path);
   if (!root) return refuse(error_reply(root.error()));
   if (*kind != cache::LocationKind::kCustom) {
@@ -117,7 +120,8 @@ Reply list_models(Services const& services) {
   return json_reply(200, out);
 }
 
-/// Removes the row through the owner of the loaded state and waits: that owner never blocks, so this is short.
+/// Removes the row through the owner of the loaded state and waits: that owner never blocks, so
+/// this is short.
 Result<registry::Model> remove_row(Services const& services, std::string const& name) {
   auto promise = std::make_shared<std::promise<Result<registry::Model>>>();
   auto future = promise->get_future();
@@ -135,23 +139,23 @@ void delete_files(Services const& services, registry::Model const& model, json::
   auto const reference = cache::ModelReference::parse(model.hf_path);
   if (!reference) {
     answer["message"] = removed + "; its files were left alone";
-    answer["warning"] = fmt::format("{} is not a repository of the cache: local files are never "
-                                    "deleted by the server",
-                                    model.hf_path);
+    answer["warning"] = fmt::format(
+        "{} is not a repository of the cache: local files are never "
+        "deleted by the server",
+        model.hf_path);
     return;
   }
   auto const rows = services.registry.list();
   std::string const user = rows ? other_user(services.locations, model, *rows) : std::string();
   if (!rows || !user.empty()) {
     answer["message"] = removed + "; its files were kept";
-    answer["warning"] =
-        rows ? fmt::format("The files of {} are still used by model '{}'", reference->repo.text(), user)
-             : fmt::format("Cannot tell whether another model uses the files: {}",
-                           rows.error().message);
+    answer["warning"] = rows ? fmt::format("The files of {} are still used by model '{}'",
+                                           reference->repo.text(), user)
+                             : fmt::format("Cannot tell whether another model uses the files: {}",
+                                           rows.error().message);
     return;
   }
-  auto const removal =
-      remove_repo(hub_folders_of(services.locations, model), reference->repo);
+  auto const removal = remove_repo(hub_folders_of(services.locations, model), reference->repo);
   if (!removal) {
     answer["message"] = removed + ", but deleting its files failed";
     answer["error"] = removal.error().message;

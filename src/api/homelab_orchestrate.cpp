@@ -23,7 +23,8 @@ Reply status(Services const& services) {
   out["loaded_model_id"] = loaded ? json::value(loaded->id) : json::value();
   out["performance_logging"] = services.engines.performance_logging();
   out["gpu_available"] = gpu_available();
-  // The figures of the original's allocator have no counterpart before an engine reports its GPU memory.
+  // The figures of the original's allocator have no counterpart before an engine reports its GPU
+  // memory.
   out["gpu_memory_allocated_mb"] = nullptr;
   out["gpu_memory_reserved_mb"] = nullptr;
   return json_reply(200, out);

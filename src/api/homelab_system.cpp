@@ -14,13 +14,11 @@ using http::Request;
 
 Reply health() {
   return json_reply(200, json::object{{"status", "healthy"},
-                   {"timestamp", to_local_iso(utc_now())},
-                   {"gpu_available", gpu_available()}});
+                                      {"timestamp", to_local_iso(utc_now())},
+                                      {"gpu_available", gpu_available()}});
 }
 
-Reply logging(bool on) {
-  return json_reply(200, json::object{{"performance_logging", on}});
-}
+Reply logging(bool on) { return json_reply(200, json::object{{"performance_logging", on}}); }
 
 Reply set_logging(Services const& services, Request const& request) {
   BodyReader body(request);

@@ -21,8 +21,7 @@ constexpr std::string_view kExposed =
     "Content-Range,X-Linked-Size,X-Linked-ETag,X-Xet-Hash";
 
 Response refusal_reply(Refusal const& refusal) {
-  Response response =
-      json_reply(refusal.http_status(), json::object{{"error", refusal.message}});
+  Response response = json_reply(refusal.http_status(), json::object{{"error", refusal.message}});
   if (!refusal.hub_code().empty()) response.headers.set("x-error-code", refusal.hub_code());
   response.headers.set("x-error-message", refusal.message);
   if (refusal.commit) response.headers.set("x-repo-commit", refusal.commit->text());
@@ -57,8 +56,8 @@ struct Place {
   std::string path;
 };
 
-/// Splits {rest...}: clients differ in how they encode a revision with slashes (protocol §1), so it is cut into raw
-/// segments first, decoded once, and the longest known ref wins.
+/// Splits {rest...}: clients differ in how they encode a revision with slashes (protocol §1), so it
+/// is cut into raw segments first, decoded once, and the longest known ref wins.
 Answer<Place> place_of(Mirror const& mirror, Request const& request) {
   auto repo = repo_of(request);
   if (!repo) return tl::unexpected<Refusal>(std::move(repo).error());
@@ -68,7 +67,8 @@ Answer<Place> place_of(Mirror const& mirror, Request const& request) {
     auto decoded = percent_decode(raw);
     if (!decoded)
       return tl::unexpected<Refusal>(Refusal{mirror::Reason::kRevisionNotFound,
-                                             "The path holds a broken percent escape", std::nullopt});
+                                             "The path holds a broken percent escape",
+                                             std::nullopt});
     segments.push_back(*std::move(decoded));
   }
   auto split_up = mirror.split_revision(*repo, segments);
@@ -143,8 +143,7 @@ Reply paths_info(Mirror const& mirror, Request const& request) {
   auto const place = place_of(mirror, request);
   if (!place) return refusal_reply(place.error());
   auto const wanted = wanted_paths(request);
-  if (!wanted)
-    return json_reply(400, json::object{{"error", "expected {\"paths\": [\"...\"]}"}});
+  if (!wanted) return json_reply(400, json::object{{"error", "expected {\"paths\": [\"...\"]}"}});
   return document_reply(
       mirror.paths_info(place->repo, place->revision, wanted->paths, wanted->expand));
 }

@@ -8,9 +8,7 @@ namespace {
 
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_hex(char c) {
-  return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
+bool is_hex(char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
 
 /// Walks the text once, with a stack of its own instead of recursion: depth is the sender's choice.
 class Scanner {
@@ -36,7 +34,8 @@ class Scanner {
     } while (true);
   }
 
-  /// One scalar, or the start of a container. Leaves value_wanted_ = true when another value must follow.
+  /// One scalar, or the start of a container. Leaves value_wanted_ = true when another value must
+  /// follow.
   bool value_begin() {
     if (peek('{')) {
       ++at_;
@@ -129,18 +128,22 @@ class Scanner {
   bool number() {
     std::size_t end = at_;
     if (end < text_.size() && text_[end] == '-') ++end;
-    if (end >= text_.size() || !is_digit(text_[end])) return false;
+    if (!digit_at(end)) return false;
     end = text_[end] == '0' ? end + 1 : skip_digits(end);
-    // A fraction or exponent without digits is not part of the number; what follows it is judged as any other text.
-    if (end + 1 < text_.size() && text_[end] == '.' && is_digit(text_[end + 1]))
-      end = skip_digits(end + 1);
+    // A fraction or exponent without digits is not part of the number; what follows it is judged as
+    // any other text.
+    if (digit_at(end + 1) && text_[end] == '.') end = skip_digits(end + 1);
     if (end < text_.size() && (text_[end] == 'e' || text_[end] == 'E')) {
       std::size_t digits = end + 1;
       if (digits < text_.size() && (text_[digits] == '+' || text_[digits] == '-')) ++digits;
-      if (digits < text_.size() && is_digit(text_[digits])) end = skip_digits(digits);
+      if (digit_at(digits)) end = skip_digits(digits);
     }
     at_ = end;
     return true;
+  }
+
+  [[nodiscard]] bool digit_at(std::size_t at) const {
+    return at < text_.size() && is_digit(text_[at]);
   }
 
   [[nodiscard]] std::size_t skip_digits(std::size_t from) const {

@@ -1,5 +1,6 @@
 #pragma once
-// Where and why a text is not JSON, in the words and offsets that FastAPI's clients know (contract §2.0, E2 json_invalid).
+// Where and why a text is not JSON, in the words and offsets that FastAPI's clients know (contract
+// §2.0, E2 json_invalid).
 #include <cstddef>
 #include <optional>
 #include <string>

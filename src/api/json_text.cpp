@@ -13,11 +13,16 @@ class Writer {
 
   void write(json::value const& value) {
     switch (value.kind()) {
-      case json::kind::object: return write_object(value.get_object());
-      case json::kind::array: return write_array(value.get_array());
-      case json::kind::double_: return write_double(value.get_double());
-      case json::kind::string: return write_string(value.get_string());
-      default: out_ += json::serialize(value);
+      case json::kind::object:
+        return write_object(value.get_object());
+      case json::kind::array:
+        return write_array(value.get_array());
+      case json::kind::double_:
+        return write_double(value.get_double());
+      case json::kind::string:
+        return write_string(value.get_string());
+      default:
+        out_ += json::serialize(value);
     }
   }
 

@@ -1,5 +1,6 @@
 #pragma once
-// JSON as text in the form that Python writes: compact, shortest numbers ("0.7", "5000.0", "1e+16").
+// JSON as text in the form that Python writes: compact, shortest numbers ("0.7", "5000.0",
+// "1e+16").
 #include <string>
 
 #include "base/json.h"

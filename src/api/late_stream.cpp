@@ -32,12 +32,12 @@ void LateStream::close(bool ok) {
 }
 
 std::function<void(std::shared_ptr<http::StreamChannel>)> LateStream::starter() {
-  return [self = shared_from_this()](std::shared_ptr<http::StreamChannel> channel) {
-    self->attach(std::move(channel));
+  return [self = shared_from_this()](std::shared_ptr<http::StreamChannel> const& channel) {
+    self->attach(channel);
   };
 }
 
-void LateStream::attach(std::shared_ptr<http::StreamChannel> channel) {
+void LateStream::attach(std::shared_ptr<http::StreamChannel> const& channel) {
   {
     std::lock_guard const lock(mutex_);
     channel_ = channel;
@@ -46,8 +46,8 @@ void LateStream::attach(std::shared_ptr<http::StreamChannel> channel) {
   drain();
 }
 
-// One thread at a time takes pieces off the queue and writes them without the lock: a write may end in on_gone_, which
-// may call back into this object.
+// One thread at a time takes pieces off the queue and writes them without the lock: a write may end
+// in on_gone_, which may call back into this object.
 void LateStream::drain() {
   std::unique_lock lock(mutex_);
   if (draining_ || !channel_ || ended_) return;

@@ -26,7 +26,7 @@ class LateStream : public std::enable_shared_from_this<LateStream> {
  private:
   static constexpr std::size_t kWaitingLimitBytes = 4U << 20U;
 
-  void attach(std::shared_ptr<http::StreamChannel> channel);
+  void attach(std::shared_ptr<http::StreamChannel> const& channel);
   void drain();
 
   std::function<void()> on_gone_;

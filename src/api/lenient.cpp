@@ -45,7 +45,8 @@ Lenient<std::int64_t> integer_of_text(std::string_view raw) {
   if (negative || digits->front() == '+') digits->erase(0, 1);
   if (digits->empty() || digits->find_first_not_of("0123456789") != std::string::npos)
     return not_integer_text();
-  // Beyond 64 bits every bound of ours is passed anyway: the nearest number keeps its sign and its error.
+  // Beyond 64 bits every bound of ours is passed anyway: the nearest number keeps its sign and its
+  // error.
   auto const value = parse_uint(*digits);
   constexpr auto kMax = std::numeric_limits<std::int64_t>::max();
   auto const magnitude =
@@ -63,6 +64,15 @@ Lenient<std::int64_t> integer_of_double(double number) {
   return static_cast<std::int64_t>(number);
 }
 
+void surround_point_with_digits(std::string& text) {
+  if (text.starts_with('.')) text.insert(0, "0");
+  std::size_t const point = text.find('.');
+  if (point == std::string::npos) return;
+  bool const digit_follows =
+      point + 1 < text.size() && text[point + 1] >= '0' && text[point + 1] <= '9';
+  if (!digit_follows) text.insert(point + 1, "0");
+}
+
 /// "5.", ".5" and "+1" count as numbers here, for parse_number they need not.
 std::optional<double> number_of_text(std::string_view raw) {
   std::string text(trim(raw));
@@ -73,14 +83,9 @@ std::optional<double> number_of_text(std::string_view raw) {
   }
   if (text.find_first_not_of("0123456789+-.eE") != std::string::npos) return std::nullopt;
   if (text.find_first_of("0123456789") == std::string::npos) return std::nullopt;
-  if (text.starts_with('+')) text.erase(0, 1);
   bool const negative = text.starts_with('-');
-  if (negative) text.erase(0, 1);
-  if (text.starts_with('.')) text.insert(0, "0");
-  if (std::size_t const point = text.find('.'); point != std::string::npos) {
-    bool const digit_follows = point + 1 < text.size() && text[point + 1] >= '0' && text[point + 1] <= '9';
-    if (!digit_follows) text.insert(point + 1, "0");
-  }
+  if (negative || text.starts_with('+')) text.erase(0, 1);
+  surround_point_with_digits(text);
   if (text.starts_with('+') || text.starts_with('-')) return std::nullopt;
   auto const value = parse_number(text);
   if (!value) return std::nullopt;
@@ -142,7 +147,7 @@ Lenient<double> to_number(json::value const& input) {
 
 Lenient<bool> to_boolean(json::value const& input) {
   if (input.is_bool()) return input.get_bool();
-  if (input.is_double() && input.get_double() != 0.0 && input.get_double() != 1.0)
+  if (input.is_double() && std::floor(input.get_double()) != input.get_double())
     return refuse("bool_type", "Input should be a valid boolean");
   if (input.is_number()) {
     double const number = input.to_number<double>();

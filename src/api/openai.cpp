@@ -45,8 +45,9 @@ Response problem_reply(Problem const& problem) {
 }
 
 Problem no_model_loaded() {
-  return {503, "No model is loaded. Name a registered model in \"model\", or load one with POST "
-               "/api/orchestrate/load {\"model_name\": \"...\"}",
+  return {503,
+          "No model is loaded. Name a registered model in \"model\", or load one with POST "
+          "/api/orchestrate/load {\"model_name\": \"...\"}",
           "server_error", nullptr, "model_not_loaded"};
 }
 
@@ -56,6 +57,14 @@ Problem unknown_model(std::string const& name) {
                       "/api/models registers it",
                       name),
           "invalid_request_error", "model", "model_not_found"};
+}
+
+/// A model marked incompatible is the caller's affair (its clients try a 5xx again, each time with
+/// a load).
+Problem not_loadable(Error const& error) {
+  bool const refused = error.code == Code::kFailedPrecondition;
+  return {refused ? 400 : http_status(error.code, Doing::kLoad), error.message,
+          refused ? "invalid_request_error" : "server_error", "model", "model_not_loadable"};
 }
 
 /// One request on its way through the engine: head first, then bytes as they come.
@@ -72,14 +81,14 @@ class Forwarded : public std::enable_shared_from_this<Forwarded> {
     pending_->on_client_gone([work = work_] { work->cancel(); });
     auto const self = shared_from_this();
     if (model.empty()) return send(services->engines, std::move(target), std::move(body));
-    services->engines.load(
-        model, false,
-        [self, services, target = std::move(target),
-         body = std::move(body)](Result<registry::Model> const& loaded) mutable {
-          if (loaded) return self->send(services->engines, std::move(target), std::move(body));
-          self->pending_->complete(problem_reply({500, loaded.error().message, "server_error",
-                                                  "model", "model_not_loadable"}));
-        });
+    services->engines.load(model, false,
+                           [self, services, target = std::move(target),
+                            body = std::move(body)](Result<registry::Model> const& loaded) mutable {
+                             if (loaded)
+                               return self->send(services->engines, std::move(target),
+                                                 std::move(body));
+                             self->pending_->complete(problem_reply(not_loadable(loaded.error())));
+                           });
   }
 
  private:
@@ -180,7 +189,8 @@ Reply show_model(Services const& services, Request const& request) {
   return problem_reply({500, model.error().message});
 }
 
-/// The registered name for what a client calls the model: its name, or the Hub id if exactly one row has it.
+/// The registered name for what a client calls the model: its name, or the Hub id if exactly one
+/// row has it.
 Result<std::string> registered_name(registry::Registry& registry, std::string const& wanted) {
   auto const by_name = registry.find(wanted);
   if (by_name) return by_name->model_name;
@@ -202,23 +212,20 @@ Reply forward(SharedServices const& services, Request const& request) {
   auto const body = parse_json(request.body);
   json::object const* const fields = body ? body->if_object() : nullptr;
   if (!fields)
-    return problem_reply({400,
-                          body ? "The body must be a JSON object" : body.error().message,
+    return problem_reply({400, body ? "The body must be a JSON object" : body.error().message,
                           "invalid_request_error"});
   std::string model;
-  if (json::value const* const named = fields->if_contains("model");
-      named && !named->is_null()) {
+  if (json::value const* const named = fields->if_contains("model"); named && !named->is_null()) {
     if (!named->is_string())
-      return problem_reply(
-          {400, "\"model\" must be a string", "invalid_request_error", "model"});
+      return problem_reply({400, "\"model\" must be a string", "invalid_request_error", "model"});
     model = std::string(trim(named->get_string()));
   }
   if (!model.empty()) {
     auto name = registered_name(services->registry, model);
     if (!name && name.error().code == Code::kNotFound) return problem_reply(unknown_model(model));
     if (!name)
-      return problem_reply({http_status(name.error().code), name.error().message,
-                            "invalid_request_error", "model"});
+      return problem_reply(
+          {http_status(name.error().code), name.error().message, "invalid_request_error", "model"});
     model = *std::move(name);
   }
   return PendingReply{[services, model, target = request.path,

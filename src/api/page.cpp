@@ -1,4 +1,5 @@
-// The web page, its files and the documentation: all of it from inside the program, nothing from elsewhere.
+// The web page, its files and the documentation: all of it from inside the program, nothing from
+// elsewhere.
 #include "dialects.h"
 #include "embedded_files.h"
 #include "replies.h"

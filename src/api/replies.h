@@ -11,8 +11,8 @@
 namespace homelab::api {
 
 [[nodiscard]] http::Response json_reply(int status, json::value const& body);
-[[nodiscard]] http::Response text_reply(int status, std::string body,
-                                        std::string_view content_type = "text/plain; charset=utf-8");
+[[nodiscard]] http::Response text_reply(
+    int status, std::string body, std::string_view content_type = "text/plain; charset=utf-8");
 /// E1: {"detail": "<text>"} (contract §2.0).
 [[nodiscard]] http::Response detail_reply(int status, std::string_view detail);
 [[nodiscard]] http::Response error_reply(Error const& error, Doing doing = Doing::kCall);

@@ -32,6 +32,7 @@ Result<std::vector<std::string>> names_in(int folder, cache::Path const& shown) 
     return fail_errno("read", shown.string(), reason);
   }
   std::vector<std::string> names;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread has this directory stream
   while (dirent const* entry = ::readdir(directory.get())) {
     std::string_view const name = static_cast<char const*>(entry->d_name);
     if (name != "." && name != "..") names.emplace_back(name);
@@ -42,8 +43,7 @@ Result<std::vector<std::string>> names_in(int folder, cache::Path const& shown) 
 Status remove_entry(int folder, std::string const& name, cache::Path const& shown, int depth,
                     std::uint64_t& freed_bytes);
 
-Status remove_content(int folder, cache::Path const& shown, int depth,
-                      std::uint64_t& freed_bytes) {
+Status remove_content(int folder, cache::Path const& shown, int depth, std::uint64_t& freed_bytes) {
   if (depth > kMaxDepth)
     return fail(Code::kFailedPrecondition, fmt::format("{} is nested too deeply", shown.string()));
   ASSIGN_OR_RETURN(auto const names, names_in(folder, shown));
@@ -55,7 +55,7 @@ Status remove_content(int folder, cache::Path const& shown, int depth,
 /// A missing entry is no error. Links are removed, never followed.
 Status remove_entry(int folder, std::string const& name, cache::Path const& shown, int depth,
                     std::uint64_t& freed_bytes) {
-  struct stat info {};
+  struct stat info{};
   if (::fstatat(folder, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
     if (errno == ENOENT) return {};
     return fail_errno("look at", shown.string(), errno);
@@ -130,18 +130,25 @@ Result<bool> remove_one(cache::Path const& hub_folder, cache::RepoId const& repo
   return true;
 }
 
-std::vector<cache::Path> repo_paths(cache::Locations const& locations,
-                                    registry::Model const& model) {
-  std::vector<cache::Path> paths;
+cache::Path real_path(cache::Path const& path) {
+  std::error_code error;
+  cache::Path real = std::filesystem::weakly_canonical(path, error);
+  return error ? path.lexically_normal() : real;
+}
+
+/// Folders (or, for a row that names a local path, that path) in which a row's files may stand.
+std::vector<cache::Path> paths_of(cache::Locations const& locations, registry::Model const& model) {
   auto const reference = cache::ModelReference::parse(model.hf_path);
-  if (!reference) return paths;
-  for (cache::Path const& hub : hub_folders_of(locations, model)) {
-    std::error_code error;
-    auto const path = cache::RepoFolder(hub, reference->repo).path();
-    cache::Path const real = std::filesystem::weakly_canonical(path, error);
-    paths.push_back(error ? path : real);
-  }
+  if (!reference) return {real_path(model.hf_path)};
+  std::vector<cache::Path> paths;
+  for (cache::Path const& hub : hub_folders_of(locations, model))
+    paths.push_back(real_path(cache::RepoFolder(hub, reference->repo).path()));
   return paths;
+}
+
+bool is_inside(cache::Path const& path, cache::Path const& folder) {
+  auto const [rest, unused] = std::mismatch(folder.begin(), folder.end(), path.begin(), path.end());
+  return rest == folder.end();
 }
 
 }  // namespace
@@ -160,11 +167,12 @@ std::vector<cache::Path> hub_folders_of(cache::Locations const& locations,
 
 std::string other_user(cache::Locations const& locations, registry::Model const& model,
                        std::vector<registry::Model> const& others) {
-  auto const mine = repo_paths(locations, model);
+  auto const mine = paths_of(locations, model);
   for (registry::Model const& other : others) {
     if (other.id == model.id) continue;
-    for (cache::Path const& path : repo_paths(locations, other))
-      if (std::find(mine.begin(), mine.end(), path) != mine.end()) return other.model_name;
+    for (cache::Path const& path : paths_of(locations, other))
+      for (cache::Path const& folder : mine)
+        if (is_inside(path, folder)) return other.model_name;
   }
   return {};
 }

@@ -21,11 +21,12 @@ constexpr std::string_view kGenerateBody =
     R"({"prompt": "Once upon a time", "max_tokens": 256, "temperature": 0.7, "top_p": 0.9, "do_sample": true})";
 
 constexpr std::array kTable{
-    RouteNote{"POST", "/api/models", kRegistry,
-              "Registers a model: a name of your choice, a Hub id or a local path, a cache "
-              "location. Downloads nothing.",
-              R"({"model_name": "smol", "hf_path": "HuggingFaceTB/SmolLM2-135M-Instruct", "trust_remote_code": false, "cache_location": "primary", "cache_path": null, "estimated_size_mb": 5000})",
-              "201 Model; 400 name taken or bad location; 422; 507 not enough space"},
+    RouteNote{
+        "POST", "/api/models", kRegistry,
+        "Registers a model: a name of your choice, a Hub id or a local path, a cache "
+        "location. Downloads nothing.",
+        R"({"model_name": "smol", "hf_path": "HuggingFaceTB/SmolLM2-135M-Instruct", "trust_remote_code": false, "cache_location": "primary", "cache_path": null, "estimated_size_mb": 5000})",
+        "201 Model; 400 name taken or bad location; 422; 507 not enough space"},
     RouteNote{"GET", "/api/models", kRegistry, "All registered models, in the order of their ids.",
               "", "200 array of Model"},
     RouteNote{"DELETE", "/api/models/{name}", kRegistry,
@@ -65,18 +66,19 @@ constexpr std::array kTable{
     RouteNote{"GET", "/health", kHealth, "Is the server alive?", "", "200 object"},
     RouteNote{"GET", "/v1/models", kOpenAi, "Registered models in OpenAI's form.", "", "200 list"},
     RouteNote{"GET", "/v1/models/{model...}", kOpenAi, "One of them.", "", "200 model; 404"},
-    RouteNote{"POST", "/v1/chat/completions", kOpenAi,
-              "Chat; loads the named model when it is not loaded yet. Streams with \"stream\": true.",
-              R"({"model": "smol", "messages": [{"role": "user", "content": "Hello"}]})",
-              "200; 404 unknown model; 503 none loaded"},
+    RouteNote{
+        "POST", "/v1/chat/completions", kOpenAi,
+        "Chat; loads the named model when it is not loaded yet. Streams with \"stream\": true.",
+        R"({"model": "smol", "messages": [{"role": "user", "content": "Hello"}]})",
+        "200; 404 unknown model; 503 none loaded"},
     RouteNote{"POST", "/v1/completions", kOpenAi, "Text completion, likewise.",
               R"({"model": "smol", "prompt": "Once upon a time"})",
               "200; 404 unknown model; 503 none loaded"},
     RouteNote{"GET", "/hub/api/models", kHub,
               "Repositories in the cache. Use the mirror with HF_ENDPOINT=http://HOST:PORT/hub.",
               "?search=&limit=", "200 array"},
-    RouteNote{"GET", "/hub/api/models/{org}/{name}", kHub, "Repository information.",
-              "?blobs=true", "200 object; 404"},
+    RouteNote{"GET", "/hub/api/models/{org}/{name}", kHub, "Repository information.", "?blobs=true",
+              "200 object; 404"},
     RouteNote{"GET", "/hub/api/models/{org}/{name}/revision/{rest...}", kHub,
               "The same of a revision.", "?blobs=true", "200 object; 404"},
     RouteNote{"GET", "/hub/api/models/{org}/{name}/tree/{rest...}", kHub, "Files of a revision.",
@@ -98,11 +100,20 @@ std::string escaped(std::string_view text) {
   std::string out;
   for (char const c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      default: out += c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      default:
+        out += c;
     }
   }
   return out;
@@ -127,10 +138,8 @@ json::array path_parameters(std::string_view path) {
   for (std::size_t at = path.find('{'); at != std::string_view::npos; at = path.find('{', at + 1)) {
     std::string_view name = path.substr(at + 1, path.find('}', at) - at - 1);
     if (name.ends_with("...")) name.remove_suffix(3);
-    out.push_back(json::object{{"name", name},
-                               {"in", "path"},
-                               {"required", true},
-                               {"schema", {{"type", "string"}}}});
+    out.push_back(json::object{
+        {"name", name}, {"in", "path"}, {"required", true}, {"schema", {{"type", "string"}}}});
   }
   return out;
 }
@@ -159,6 +168,7 @@ std::string docs_html(std::string_view version) {
       "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
       "<title>API - Homelab LLM Server</title>"
+      "<link rel=\"icon\" href=\"/static/icon.svg\" type=\"image/svg+xml\">"
       "<link rel=\"stylesheet\" href=\"/static/style.css\"></head><body class=\"docs\">"
       "<header><h1>Homelab LLM Server</h1><p>API, version " +
       escaped(version) +
@@ -187,10 +197,10 @@ std::string openapi_json(std::string_view version) {
     if (!entry.is_object()) entry.emplace_object();
     entry.get_object()[method] = operation(note);
   }
-  return to_json_text(json::object{
-      {"openapi", "3.1.0"},
-      {"info", {{"title", "Homelab LLM Server"}, {"version", version}}},
-      {"paths", std::move(paths)}});
+  return to_json_text(
+      json::object{{"openapi", "3.1.0"},
+                   {"info", {{"title", "Homelab LLM Server"}, {"version", version}}},
+                   {"paths", std::move(paths)}});
 }
 
 }  // namespace homelab::api

@@ -1,6 +1,6 @@
 #pragma once
-// What the server answers to, for people: the source of /docs and /openapi.json. A test holds it to the router and to
-// docs/api.md.
+// What the server answers to, for people: the source of /docs and /openapi.json. A test holds it to
+// the router and to docs/api.md.
 #include <span>
 #include <string>
 #include <string_view>
@@ -9,7 +9,7 @@ namespace homelab::api {
 
 struct RouteNote {
   std::string_view method;
-  std::string_view path;     ///< with {parameters}
+  std::string_view path;  ///< with {parameters}
   std::string_view group;
   std::string_view purpose;  ///< one sentence
   std::string_view request;  ///< an example body or query, or empty

@@ -65,15 +65,16 @@ void BodyReader::parse(http::Request const& request) {
   if (parsed->is_null()) return add({"body"}, {"missing", "Field required"}, nullptr);
   if (!parsed->is_object()) return add({"body"}, not_an_object(), *std::move(parsed));
   fields_ = std::move(parsed->get_object());
+  is_object_ = true;
 }
 
 template <class T>
 std::optional<T> BodyReader::read(std::string_view field, bool required,
                                   Lenient<T> (*convert)(json::value const&)) {
-  if (!fields_) return std::nullopt;
-  json::value const* input = fields_->if_contains(field);
+  if (!is_object_) return std::nullopt;
+  json::value const* input = fields_.if_contains(field);
   if (!input) {
-    if (required) refuse(field, *fields_, {"missing", "Field required"});
+    if (required) refuse(field, fields_, {"missing", "Field required"});
     return std::nullopt;
   }
   Lenient<T> value = convert(*input);
@@ -89,10 +90,11 @@ void BodyReader::refuse(std::string_view field, json::value const& input, Proble
 }
 
 void BodyReader::check_range(std::string_view field, double value, Range range) {
-  json::value const& input = fields_->at(field);
+  json::value const& input = fields_.at(field);
   if (value > range.high) {
     refuse(field, input,
-           {"less_than_equal", fmt::format("Input should be less than or equal to {}", range.high),
+           {"less_than_equal",
+            fmt::format("Input should be less than or equal to {}", range.high),
             {{"le", bound_value(range.high, range.integer)}}});
   } else if (value < range.low) {
     refuse(field, input,
@@ -106,9 +108,9 @@ std::string BodyReader::text(std::string_view field, Clean const& clean) {
   auto value = read<std::string>(field, true, to_text);
   if (!value) return {};
   if (!clean) return *std::move(value);
-  Lenient<std::string> cleaned = clean(*std::move(value));
+  Lenient<std::string> cleaned = clean(*value);
   if (!cleaned) {
-    refuse(field, fields_->at(field), std::move(cleaned).error());
+    refuse(field, fields_.at(field), std::move(cleaned).error());
     return {};
   }
   return *std::move(cleaned);
@@ -120,7 +122,7 @@ std::string BodyReader::text_or(std::string_view field, std::string fallback) {
 }
 
 std::optional<std::string> BodyReader::optional_text(std::string_view field) {
-  if (fields_ && fields_->contains(field) && fields_->at(field).is_null()) return std::nullopt;
+  if (fields_.contains(field) && fields_.at(field).is_null()) return std::nullopt;
   return read<std::string>(field, false, to_text);
 }
 
@@ -140,8 +142,8 @@ double BodyReader::number_or(std::string_view field, double fallback, Range rang
 
 std::optional<double> BodyReader::optional_number(std::string_view field,
                                                   std::optional<double> fallback) {
-  if (!fields_ || !fields_->contains(field)) return fallback;
-  if (fields_->at(field).is_null()) return std::nullopt;
+  if (!fields_.contains(field)) return fallback;
+  if (fields_.at(field).is_null()) return std::nullopt;
   return read<double>(field, false, to_number);
 }
 
@@ -160,7 +162,7 @@ std::optional<http::Response> BodyReader::rejection() const {
 }
 
 BodyReader::Clean not_blank(std::string what) {
-  return [what = std::move(what)](std::string text) -> Lenient<std::string> {
+  return [what = std::move(what)](std::string const& text) -> Lenient<std::string> {
     std::string_view const trimmed = trim(text);
     if (!trimmed.empty()) return std::string(trimmed);
     return tl::unexpected<Problem>(Problem{"value_error",
@@ -170,8 +172,8 @@ BodyReader::Clean not_blank(std::string what) {
 }
 
 BodyReader::Clean clean_hub_path(std::string what) {
-  return [clean = not_blank(std::move(what))](std::string text) -> Lenient<std::string> {
-    auto trimmed = clean(std::move(text));
+  return [clean = not_blank(std::move(what))](std::string const& text) -> Lenient<std::string> {
+    auto trimmed = clean(text);
     if (!trimmed) return trimmed;
     std::string out;
     bool first = true;

@@ -1,6 +1,6 @@
 #pragma once
-// Reads request bodies and query values as leniently as the original did, and answers E2 in the same words
-// (contract §2.0: pydantic 2 in its lax mode behind FastAPI; the texts are protocol).
+// Reads request bodies and query values as leniently as the original did, and answers E2 in the
+// same words (contract §2.0: pydantic 2 in its lax mode behind FastAPI; the texts are protocol).
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -35,14 +35,15 @@ struct Range {
   bool integer = false;  ///< how the bound is shown in "ctx"
 };
 
-/// One JSON body. The readers are called in the order of the fields; each notes its error and gives the default back,
-/// so that every bad field is reported at once. Look at rejection() before using what was read.
+/// One JSON body. The readers are called in the order of the fields; each notes its error and gives
+/// the default back, so that every bad field is reported at once. Look at rejection() before using
+/// what was read.
 class BodyReader {
  public:
   explicit BodyReader(http::Request const& request);
 
   /// Changes an accepted text; an error's text becomes a `value_error`.
-  using Clean = std::function<Lenient<std::string>(std::string)>;
+  using Clean = std::function<Lenient<std::string>(std::string const&)>;
 
   std::string text(std::string_view field, Clean const& clean = {});
   std::string text_or(std::string_view field, std::string fallback);
@@ -64,12 +65,14 @@ class BodyReader {
   void check_range(std::string_view field, double value, Range range);
   void parse(http::Request const& request);
 
-  std::optional<json::object> fields_;  ///< nullopt: no object, the errors say why
+  json::object fields_;
+  bool is_object_ = false;  ///< false: there are no fields, the errors say why
   json::array errors_;
   bool not_text_ = false;
 };
 
-/// The trimming rule of names (contract §2.3): blank after trimming is refused, the message begins with `what`.
+/// The trimming rule of names (contract §2.3): blank after trimming is refused, the message begins
+/// with `what`.
 [[nodiscard]] BodyReader::Clean not_blank(std::string what);
 /// The same, and blanks around each '/' go.
 [[nodiscard]] BodyReader::Clean clean_hub_path(std::string what);

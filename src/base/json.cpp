@@ -62,7 +62,8 @@ json::array const* get_array(json::object const& object, std::string_view key) {
 }
 
 namespace {
-/// Decodes one UTF-8 sequence of text that the JSON serializer has already validated or passed through.
+/// Decodes one UTF-8 sequence of text that the JSON serializer has already validated or passed
+/// through.
 char32_t next_code_point(std::string_view text, std::size_t& at) {
   auto const byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   unsigned char const lead = byte(at);

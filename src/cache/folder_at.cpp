@@ -23,18 +23,45 @@ tl::unexpected<Error> not_a_folder(std::string const& shown) {
 
 /// True while `name` still is the open file, regular and with no other name.
 bool is_own_name(int folder, std::string const& name, int file) {
-  struct stat mine {};
-  struct stat named {};
+  struct stat mine{};
+  struct stat named{};
   return ::fstat(file, &mine) == 0 && S_ISREG(mine.st_mode) && mine.st_nlink == 1 &&
          ::fstatat(folder, name.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
          mine.st_dev == named.st_dev && mine.st_ino == named.st_ino;
 }
 
-/// Links, pipes and files with a second name are never ours: they are taken out of the way, not written to.
+/// Links, pipes and files with a second name are never ours: they are taken out of the way, not
+/// written to.
 bool is_foreign(int folder, std::string const& name) {
-  struct stat named {};
+  struct stat named{};
   return ::fstatat(folder, name.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
          (!S_ISREG(named.st_mode) || named.st_nlink != 1);
+}
+
+/// An invalid descriptor: the name changed meanwhile, try again.
+Result<os::UniqueFd> try_open_own(FolderAt const& folder, std::string const& name) {
+  constexpr int kFlags = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+  int const directory = folder.fd.get();
+  if (is_foreign(directory, name) && ::unlinkat(directory, name.c_str(), 0) != 0 && errno != ENOENT)
+    return fail_errno("replace", folder.in(name), errno);
+  durable_step("create file");
+  os::UniqueFd file(::openat(directory, name.c_str(), kFlags, 0666));
+  if (!file && errno != EINTR && errno != ELOOP)
+    return fail_errno("create", folder.in(name), errno);
+  return file;
+}
+
+Status lock_own(int file, std::string const& shown, bool wait) {
+  int locked = 0;
+  do {
+    locked = ::flock(file, wait ? LOCK_EX : LOCK_EX | LOCK_NB);
+  } while (locked != 0 && errno == EINTR);
+  if (locked == 0) return {};
+  if (errno == EWOULDBLOCK)
+    return fail(Code::kAborted, shown + " is being written by another process");
+  // A file system without flock: unique names and the final hash check still hold.
+  if (errno == ENOLCK || errno == ENOSYS || errno == EOPNOTSUPP) return {};
+  return fail_errno("lock", shown, errno);
 }
 
 }  // namespace
@@ -65,29 +92,14 @@ Result<FolderAt> make_sub(FolderAt const& parent, std::string const& name, bool*
 }
 
 Result<os::UniqueFd> open_own_file(FolderAt const& folder, std::string const& name, bool wait) {
-  int const directory = folder.fd.get();
   // Bounded: a planted name that cannot be taken away must not loop for ever.
   for (int tries = 0; tries < 100; ++tries) {
-    if (is_foreign(directory, name) && ::unlinkat(directory, name.c_str(), 0) != 0 &&
-        errno != ENOENT)
-      return fail_errno("replace", folder.in(name), errno);
-    durable_step("create file");
-    os::UniqueFd file(::openat(directory, name.c_str(),
-                               O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666));
-    if (!file) {
-      if (errno == EINTR || errno == ELOOP) continue;
-      return fail_errno("create", folder.in(name), errno);
-    }
-    int locked = 0;
-    do {
-      locked = ::flock(file.get(), wait ? LOCK_EX : LOCK_EX | LOCK_NB);
-    } while (locked != 0 && errno == EINTR);
-    if (locked != 0 && errno == EWOULDBLOCK)
-      return fail(Code::kAborted, folder.in(name) + " is being written by another process");
-    if (locked != 0 && errno != ENOLCK && errno != ENOSYS && errno != EOPNOTSUPP)
-      return fail_errno("lock", folder.in(name), errno);
-    // Between opening and locking, the former owner may have finished and renamed the file: then it is a blob now.
-    if (is_own_name(directory, name, file.get())) return file;
+    ASSIGN_OR_RETURN(os::UniqueFd file, try_open_own(folder, name));
+    if (!file) continue;
+    RETURN_IF_ERROR(lock_own(file.get(), folder.in(name), wait));
+    // Between opening and locking, the former owner may have finished and renamed the file: then it
+    // is a blob now.
+    if (is_own_name(folder.fd.get(), name, file.get())) return file;
   }
   return fail(Code::kAborted, folder.in(name) + " changes all the time; another program uses it");
 }
@@ -133,7 +145,7 @@ Status sync(FolderAt const& folder) {
 
 Result<std::string> read_regular_file(os::Path const& path, std::size_t limit_bytes) {
   ASSIGN_OR_RETURN(os::UniqueFd const file, os::open_file(path, O_RDONLY | O_NONBLOCK));
-  struct stat found {};
+  struct stat found{};
   if (::fstat(file.get(), &found) != 0) return fail_errno("look at", path.string(), errno);
   if (!S_ISREG(found.st_mode))
     return fail(Code::kFailedPrecondition, path.string() + " is not a regular file");

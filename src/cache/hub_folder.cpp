@@ -23,14 +23,16 @@ constexpr std::size_t kMaxEntries = 1'000'000;
 constexpr int kMaxDepth = 64;
 
 tl::unexpected<Error> too_many(Path const& folder) {
-  return fail(Code::kResourceExhausted, fmt::format("{} holds more than {} entries or is nested too deeply",
-                                                    folder.string(), kMaxEntries));
+  return fail(Code::kResourceExhausted,
+              fmt::format("{} holds more than {} entries or is nested too deeply", folder.string(),
+                          kMaxEntries));
 }
 
-/// Calls `visit(entry, relative name)` for everything that is not a folder; folders are entered, links never.
-/// A missing folder is empty.
+/// Calls `visit(entry, relative name)` for everything that is not a folder; folders are entered,
+/// links never. A missing folder is empty.
 template <class Visit>
-Status walk(Path const& folder, Visit const& visit, std::string const& prefix, std::size_t& left, int depth) {
+Status walk(Path const& folder, Visit const& visit, std::string const& prefix, std::size_t& left,
+            int depth) {
   std::error_code error;
   auto entries = fs::directory_iterator(folder, error);
   if (error == std::errc::no_such_file_or_directory) return {};
@@ -161,8 +163,8 @@ Result<SnapshotView> RepoFolder::snapshot(CommitHash const& commit) const {
   SnapshotView view{commit, snapshot_path(commit), {}, {}};
   std::error_code error;
   if (!fs::is_directory(view.folder, error)) {
-    return fail(Code::kNotFound, fmt::format("commit {} of {} is not in the cache {}", commit.text(),
-                                             id_.text(), hub_folder_.string()));
+    return fail(Code::kNotFound, fmt::format("commit {} of {} is not in the cache {}",
+                                             commit.text(), id_.text(), hub_folder_.string()));
   }
   Path const blobs = path() / "blobs";
   auto const collect = [&](fs::directory_entry const& entry, std::string const& name) {
@@ -170,7 +172,7 @@ Result<SnapshotView> RepoFolder::snapshot(CommitHash const& commit) const {
     if (!repo_path) return;
     std::error_code ignored;
     bool const is_link = entry.is_symlink(ignored);
-    struct stat found {};
+    struct stat found{};
     if (::stat(entry.path().c_str(), &found) != 0) {
       if (is_link) view.dangling.push_back(std::move(*repo_path));
       return;
@@ -215,12 +217,12 @@ Result<std::vector<RepoId>> list_repos(Path const& hub_folder) {
 Result<std::uint64_t> repo_size_bytes(RepoFolder const& repo) {
   SizeSum sum;
   auto const add_blob = [&](fs::directory_entry const& entry, std::string const& name) {
-    struct stat found {};
+    struct stat found{};
     if (BlobName::parse(name) && ::stat(entry.path().c_str(), &found) == 0) sum.add(found);
   };
   // Caches without links keep the content in the snapshots.
   auto const add_plain = [&](fs::directory_entry const& entry, std::string const&) {
-    struct stat found {};
+    struct stat found{};
     if (::lstat(entry.path().c_str(), &found) == 0) sum.add(found);
   };
   RETURN_IF_ERROR(walk(repo.path() / "blobs", add_blob));

@@ -16,7 +16,7 @@ namespace homelab::cache {
 namespace {
 
 std::optional<struct stat> look(FolderAt const& folder, std::string const& name, int flags) {
-  struct stat found {};
+  struct stat found{};
   if (::fstatat(folder.fd.get(), name.c_str(), &found, flags) != 0) return std::nullopt;
   return found;
 }
@@ -42,18 +42,21 @@ Result<Standing> what_stands(LinkPlace const& place, std::optional<struct stat> 
   auto const entry = look(place.folder, place.name, AT_SYMLINK_NOFOLLOW);
   if (!entry) return Standing::kNothing;
   if (S_ISDIR(entry->st_mode)) {
-    return fail(Code::kFailedPrecondition, place.folder.in(place.name) +
-                                               " is a folder where a file is expected; remove it");
+    return fail(Code::kFailedPrecondition,
+                place.folder.in(place.name) + " is a folder where a file is expected; remove it");
   }
   auto const shown = look(place.folder, place.name, 0);
   if (!shown || !S_ISREG(shown->st_mode)) return Standing::kWrong;
   if (blob && is_same(*shown, *blob)) return Standing::kRight;
-  // A plain file: put there by hand, or by a client that had no links. Its length is all that can be compared cheaply.
-  if (S_ISREG(entry->st_mode) && (!blob || entry->st_size == blob->st_size)) return Standing::kRight;
+  // A plain file: put there by hand, or by a client that had no links. Its length is all that can
+  // be compared cheaply.
+  if (S_ISREG(entry->st_mode) && (!blob || entry->st_size == blob->st_size))
+    return Standing::kRight;
   return Standing::kWrong;
 }
 
-/// A link or plain file is prepared in blobs/ and renamed: nothing temporary ever appears inside a snapshot.
+/// A link or plain file is prepared in blobs/ and renamed: nothing temporary ever appears inside a
+/// snapshot.
 std::string scratch_name(LinkPlace const& place) {
   return fmt::format(".{}.homelab.{}.link", place.blob, random_hex(4));
 }
@@ -71,7 +74,8 @@ int make_symlink(LinkPlace const& place, FolderAt const& where, std::string cons
 }
 
 Status copy_blob(LinkPlace const& place, std::string const& scratch) {
-  ASSIGN_OR_RETURN(os::UniqueFd const from, os::open_at(place.blobs.fd.get(), place.blob, O_RDONLY));
+  ASSIGN_OR_RETURN(os::UniqueFd const from,
+                   os::open_at(place.blobs.fd.get(), place.blob, O_RDONLY));
   ASSIGN_OR_RETURN(os::UniqueFd const to,
                    os::open_at(place.blobs.fd.get(), scratch, O_WRONLY | O_CREAT | O_EXCL));
   std::vector<std::byte> buffer(1024 * 1024);
@@ -87,14 +91,16 @@ Status copy_blob(LinkPlace const& place, std::string const& scratch) {
   return os::sync_data(to.get());
 }
 
-Status place_plain(LinkPlace const& place) {
+Status place_plain(LinkPlace const& place, bool try_hard_link) {
   std::string const scratch = scratch_name(place);
   int const blobs = place.blobs.fd.get();
   durable_step("link");
-  if (::linkat(blobs, place.blob.c_str(), blobs, scratch.c_str(), AT_SYMLINK_FOLLOW) == 0)
-    return move_in(place, scratch);
-  if (!means_unsupported(errno) && errno != EXDEV)
-    return fail_errno("link", place.folder.in(place.name), errno);
+  if (try_hard_link) {
+    if (::linkat(blobs, place.blob.c_str(), blobs, scratch.c_str(), AT_SYMLINK_FOLLOW) == 0)
+      return move_in(place, scratch);
+    if (!means_unsupported(errno) && errno != EXDEV)
+      return fail_errno("link", place.folder.in(place.name), errno);
+  }
   if (place.last_use) return move_in(place, place.blob);
   if (auto copied = copy_blob(place, scratch); !copied) {
     ::unlinkat(blobs, scratch.c_str(), 0);
@@ -118,12 +124,12 @@ Result<bool> try_place(LinkPlace const& place, LinkMode mode) {
                 fmt::format("{} is missing; it must be committed before {} is linked",
                             place.blobs.in(place.blob), place.folder.in(place.name)));
   }
-  if (mode == LinkMode::kPlain) return done(place_plain(place));
+  if (mode != LinkMode::kSymlink) return done(place_plain(place, mode == LinkMode::kHardLink));
   bool const replace = standing == Standing::kWrong;
   std::string const name = replace ? scratch_name(place) : place.name;
   int const error = make_symlink(place, replace ? place.blobs : place.folder, name);
   if (error == 0) return done(replace ? move_in(place, name) : Status());
-  if (means_unsupported(error)) return done(place_plain(place));
+  if (means_unsupported(error)) return done(place_plain(place, true));
   if (error == EEXIST) return false;
   return fail_errno("link", place.folder.in(place.name), error);
 }

@@ -8,8 +8,9 @@
 namespace homelab::cache {
 
 enum class LinkMode {
-  kSymlink,
-  kPlain,  ///< the file system has no symlinks (FAT, some network shares)
+  kSymlink,   ///< falls back to the next where the file system has none (FAT, some network shares)
+  kHardLink,  ///< falls back to the next
+  kMove,  ///< the blob itself moves, as with the Python client; a copy while a later entry needs it
 };
 
 /// Where one entry goes and what it shows.
@@ -22,11 +23,9 @@ struct LinkPlace {
   bool last_use = true;    ///< no later entry of this call needs the blob
 };
 
-/// Makes the entry. What stands there and shows the same content stays; a dangling or wrong link is replaced in one step.
-/// kFailedPrecondition when the blob is missing or a folder stands there.
-///
-/// Plain mode: a hard link if possible, else the blob itself moves (as the Python client does), or a copy while a later
-/// entry needs it.
+/// Makes the entry. What stands there and shows the same content stays; a dangling or wrong link is
+/// replaced in one step. kFailedPrecondition when the blob is missing or a folder stands there.
+/// `mode`: where to begin, for tests; real callers begin with symlinks.
 [[nodiscard]] Status place_link(LinkPlace const& place, LinkMode mode = LinkMode::kSymlink);
 
 }  // namespace homelab::cache

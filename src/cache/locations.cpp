@@ -26,7 +26,8 @@ bool is_folder(Path const& path) {
   return fs::is_directory(path, error);
 }
 
-/// Entries models--* directly in a folder. `own_only`: real folders, not links into a hub folder (a bridged root).
+/// Entries models--* directly in a folder. `own_only`: real folders, not links into a hub folder (a
+/// bridged root).
 bool has_model_folders(Path const& folder, bool own_only) {
   std::error_code error;
   for (auto it = fs::directory_iterator(folder, error); !error && it != fs::directory_iterator();
@@ -38,11 +39,12 @@ bool has_model_folders(Path const& folder, bool own_only) {
   return false;
 }
 
-/// Adds up regular files of folder trees. Links are not followed, hard links and folders reached twice count once.
+/// Adds up regular files of folder trees. Links are not followed, hard links and folders reached
+/// twice count once.
 class TreeSize {
  public:
   void add(Path const& folder) {
-    struct stat found {};
+    struct stat found{};
     // The start may be a link: a cache on another drive.
     if (::stat(folder.c_str(), &found) != 0 || !S_ISDIR(found.st_mode)) return;
     add_folder(folder, found, 0);
@@ -56,7 +58,7 @@ class TreeSize {
     std::error_code error;
     for (auto it = fs::directory_iterator(folder, error); !error && it != fs::directory_iterator();
          it.increment(error)) {
-      struct stat found {};
+      struct stat found{};
       if (::lstat(it->path().c_str(), &found) != 0) continue;
       if (S_ISDIR(found.st_mode)) {
         add_folder(it->path(), found, depth + 1);
@@ -77,8 +79,9 @@ std::string disk_reason(Locations::Space const& space, double required_gb) {
 }
 
 std::string quota_reason(Locations::Space const& space, double required_gb) {
-  return fmt::format("{} would hold {:.1f} GB ({:.1f} GB now and {:.1f} GB more), its limit is {:.1f} GB",
-                     space.path, space.projected_gb, space.cache_size_gb, required_gb, space.limit_gb);
+  return fmt::format(
+      "{} would hold {:.1f} GB ({:.1f} GB now and {:.1f} GB more), its limit is {:.1f} GB",
+      space.path, space.projected_gb, space.cache_size_gb, required_gb, space.limit_gb);
 }
 
 double percent_of(double part, double whole) { return whole > 0 ? part / whole * 100.0 : 0.0; }
@@ -87,15 +90,19 @@ double percent_of(double part, double whole) { return whole > 0 ? part / whole *
 
 std::string_view to_string(LocationKind kind) {
   switch (kind) {
-    case LocationKind::kPrimary: return "primary";
-    case LocationKind::kSecondary: return "secondary";
-    case LocationKind::kCustom: return "custom";
+    case LocationKind::kPrimary:
+      return "primary";
+    case LocationKind::kSecondary:
+      return "secondary";
+    case LocationKind::kCustom:
+      return "custom";
   }
   return "primary";
 }
 
 std::optional<LocationKind> parse_location_kind(std::string_view text) {
-  for (auto const kind : {LocationKind::kPrimary, LocationKind::kSecondary, LocationKind::kCustom}) {
+  for (auto const kind :
+       {LocationKind::kPrimary, LocationKind::kSecondary, LocationKind::kCustom}) {
     if (text == to_string(kind)) return kind;
   }
   return std::nullopt;
@@ -120,7 +127,8 @@ Result<std::string> Locations::root_to_store(LocationKind kind,
   if (kind == LocationKind::kSecondary) return secondary_.root;
   std::string_view const path = custom_path ? trim(*custom_path) : std::string_view();
   if (path.empty())
-    return fail(Code::kInvalidArgument, "a custom cache location needs cache_path, the folder to use");
+    return fail(Code::kInvalidArgument,
+                "a custom cache location needs cache_path, the folder to use");
   if (path.find('\0') != std::string_view::npos || !Path(path).is_absolute()) {
     return fail(Code::kInvalidArgument,
                 fmt::format("cache_path \"{}\" is not an absolute path; expected one like "
@@ -136,11 +144,13 @@ Locations::Resolved Locations::resolve(LocationKind kind,
   bool const is_own = !stored_root || stored_root->empty() || *stored_root == own.root;
   if (!is_own && (kind == LocationKind::kCustom || is_folder(*stored_root)))
     return {*stored_root, hub_folder_of_root(*stored_root), "the path stored at registration"};
-  std::string why = fmt::format("the {} location ({})", kind == LocationKind::kSecondary ? "secondary" : "primary",
-                                own.origin);
+  std::string why =
+      fmt::format("the {} location ({})",
+                  kind == LocationKind::kSecondary ? "secondary" : "primary", own.origin);
   if (!is_own) why += fmt::format("; the stored path {} does not exist here", *stored_root);
-  HubFolder hub = own.hub_folder ? HubFolder{*own.hub_folder, "named as the hub folder by the settings"}
-                                 : hub_folder_of_root(own.root);
+  HubFolder hub = own.hub_folder
+                      ? HubFolder{*own.hub_folder, "named as the hub folder by the settings"}
+                      : hub_folder_of_root(own.root);
   return {own.root, std::move(hub), std::move(why)};
 }
 
@@ -172,12 +182,14 @@ Locations::Space Locations::check_space(LocationKind kind, double required_mb) c
   auto const disk = os::disk_space(place);
   if (!disk) {
     space.sufficient = false;
-    space.reason = fmt::format("the free space of {} is not known: {}", place.string(), disk.error().message);
+    space.reason =
+        fmt::format("the free space of {} is not known: {}", place.string(), disk.error().message);
     return space;
   }
   space.disk_free_gb = static_cast<double>(disk->free_bytes) / kBytesPerGb;
   space.disk_total_gb = static_cast<double>(disk->total_bytes) / kBytesPerGb;
-  space.disk_usage_percent = percent_of(space.disk_total_gb - space.disk_free_gb, space.disk_total_gb);
+  space.disk_usage_percent =
+      percent_of(space.disk_total_gb - space.disk_free_gb, space.disk_total_gb);
   if (!(space.disk_free_gb - required_gb > 0)) {
     space.sufficient = false;
     space.reason = disk_reason(space, required_gb);

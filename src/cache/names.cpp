@@ -183,11 +183,11 @@ Result<RepoPath> RepoPath::parse(std::string_view text) {
   for (auto const segment : split(text, '/')) {
     if (segment.size() > kMaxSegmentBytes)
       return bad(kWhat, text, "a segment is longer than 255 bytes");
-    // Clients on other systems read '\' as a separator; what they would refuse must not enter the cache.
+    // Clients on other systems read '\' as a separator; what they would refuse must not enter the
+    // cache.
     for (auto const piece : split(segment, '\\')) {
       if (is_bad_segment(piece))
-        return bad(kWhat, text,
-                   "it must be relative, without empty, \".\" or \"..\" segments");
+        return bad(kWhat, text, "it must be relative, without empty, \".\" or \"..\" segments");
     }
   }
   return RepoPath(std::string(text));

@@ -40,7 +40,7 @@ Result<OpenEntry> open_regular(FolderAt const& folder, std::string const& name,
                                std::optional<BlobName> blob) {
   ASSIGN_OR_RETURN(os::UniqueFd file,
                    os::open_at(folder.fd.get(), name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
-  struct stat found {};
+  struct stat found{};
   if (::fstat(file.get(), &found) != 0) return fail_errno("look at", folder.in(name), errno);
   if (!S_ISREG(found.st_mode))
     return fail(Code::kFailedPrecondition, folder.in(name) + " is not a regular file");
@@ -53,8 +53,9 @@ Result<OpenEntry> open_stored(FolderAt const& blobs, BlobName const& name, Path 
   Path const target = target_of(blobs, link_text);
   std::string const payload = target.filename().string();
   std::string const prefix = target.parent_path().filename().string();
-  bool const in_store = BlobName::parse(payload) && payload.starts_with(prefix) &&
-                        target.parent_path().parent_path() == (hub_folder / "blobs").lexically_normal();
+  bool const in_store =
+      BlobName::parse(payload) && payload.starts_with(prefix) &&
+      target.parent_path().parent_path() == (hub_folder / "blobs").lexically_normal();
   if (!in_store) return leads_out(blobs, name.text());
   ASSIGN_OR_RETURN(FolderAt const hub, open_folder(hub_folder));
   ASSIGN_OR_RETURN(FolderAt const store, open_sub(hub, "blobs"));
@@ -64,7 +65,8 @@ Result<OpenEntry> open_stored(FolderAt const& blobs, BlobName const& name, Path 
 
 }  // namespace
 
-Result<OpenEntry> RepoFolder::open_entry(CommitHash const& commit, RepoPath const& path_in_repo) const {
+Result<OpenEntry> RepoFolder::open_entry(CommitHash const& commit,
+                                         RepoPath const& path_in_repo) const {
   ASSIGN_OR_RETURN(FolderAt const repo, open_folder(path()));
   ASSIGN_OR_RETURN(FolderAt const snapshots, open_sub(repo, "snapshots"));
   ASSIGN_OR_RETURN(FolderAt here, open_sub(snapshots, commit.text()));
@@ -88,7 +90,8 @@ Result<OpenEntry> RepoFolder::open_entry(CommitHash const& commit, RepoPath cons
 
 bool RepoFolder::is_marked_absent(CommitHash const& commit, RepoPath const& path_in_repo) const {
   std::error_code error;
-  return std::filesystem::is_regular_file(path() / ".no_exist" / commit.text() / path_in_repo.text(), error);
+  return std::filesystem::is_regular_file(
+      path() / ".no_exist" / commit.text() / path_in_repo.text(), error);
 }
 
 }  // namespace homelab::cache

@@ -14,16 +14,18 @@
 namespace homelab::cache {
 namespace {
 
-/// Dirty pages are given to the disk in steps of this size while the download runs, so that the sync at the end of a
-/// large file has little left to wait for.
+/// Dirty pages are given to the disk in steps of this size while the download runs, so that the
+/// sync at the end of a large file has little left to wait for.
 constexpr std::uint64_t kPushBytes = 8 * 1024 * 1024;
 constexpr std::size_t kReadBytes = 1024 * 1024;
 
-tl::unexpected<Error> disk_full(std::string const& shown, std::uint64_t needed, std::uint64_t free) {
-  return fail(Code::kResourceExhausted,
-              fmt::format("{}: {} more are needed, {} are free on this file system; free some space "
-                          "or use another cache location",
-                          shown, human_bytes(needed), human_bytes(free)));
+tl::unexpected<Error> disk_full(std::string const& shown, std::uint64_t needed,
+                                std::uint64_t free) {
+  return fail(
+      Code::kResourceExhausted,
+      fmt::format("{}: {} more are needed, {} are free on this file system; free some space "
+                  "or use another cache location",
+                  shown, human_bytes(needed), human_bytes(free)));
 }
 
 }  // namespace
@@ -37,8 +39,8 @@ Hasher hasher_for(BlobName const& name, std::uint64_t size_bytes) {
 Status reserve(int file, std::string const& shown, std::uint64_t size_bytes,
                std::uint64_t left_bytes) {
   if (left_bytes == 0) return {};
-  struct statvfs disk {};
-  struct stat found {};
+  struct statvfs disk{};
+  struct stat found{};
   if (::fstatvfs(file, &disk) != 0 || ::fstat(file, &found) != 0)
     return fail_errno("ask free space for", shown, errno);
   std::uint64_t const held = static_cast<std::uint64_t>(found.st_blocks) * 512;
@@ -65,7 +67,8 @@ Status hash_existing(int file, std::uint64_t length_bytes, Hasher& hasher) {
     ssize_t const got = ::pread(file, buffer.data(), buffer.size(), static_cast<off_t>(at));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return fail_errno("read", "partial download", errno);
-    if (got == 0) return fail(Code::kDataLoss, "the partial download became shorter while it was read");
+    if (got == 0)
+      return fail(Code::kDataLoss, "the partial download became shorter while it was read");
     hasher.update(std::span(buffer).first(static_cast<std::size_t>(got)));
     at += static_cast<std::uint64_t>(got);
   }

@@ -27,7 +27,8 @@ struct PartialBlob::State {
 /// The hash that content of `size_bytes` must have to be called `name`.
 [[nodiscard]] Hasher hasher_for(BlobName const& name, std::uint64_t size_bytes);
 
-/// Reserves the space of the whole file without changing its length. `left_bytes`: how much is still to come.
+/// Reserves the space of the whole file without changing its length. `left_bytes`: how much is
+/// still to come.
 [[nodiscard]] Status reserve(int file, std::string const& shown, std::uint64_t size_bytes,
                              std::uint64_t left_bytes);
 

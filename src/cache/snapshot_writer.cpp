@@ -1,4 +1,5 @@
-// The part of RepoWriter that makes committed blobs visible: links, tree, ref, and what is known to be absent.
+// The part of RepoWriter that makes committed blobs visible: links, tree, ref, and what is known to
+// be absent.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -17,9 +18,10 @@
 namespace homelab::cache {
 namespace {
 
-/// Opens (making what is missing) a '/'-separated folder below `root`; folders that got a new entry are noted in
-/// `changed`, relative to the root.
-Result<FolderAt> make_below(FolderAt const& root, std::string_view folders, std::set<std::string>& changed) {
+/// Opens (making what is missing) a '/'-separated folder below `root`; folders that got a new entry
+/// are noted in `changed`, relative to the root.
+Result<FolderAt> make_below(FolderAt const& root, std::string_view folders,
+                            std::set<std::string>& changed) {
   ASSIGN_OR_RETURN(FolderAt here, open_sub(root, "."));
   here.shown = root.shown;
   if (folders.empty()) return here;
@@ -66,7 +68,7 @@ int depth_of(std::string_view folder) {
 bool already_holds(FolderAt const& folder, std::string const& name, std::string_view content) {
   constexpr int kFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
   auto const file = os::open_at(folder.fd.get(), name, kFlags);
-  struct stat found {};
+  struct stat found{};
   if (!file || ::fstat(file->get(), &found) != 0 || !S_ISREG(found.st_mode) ||
       static_cast<std::size_t>(found.st_size) != content.size())
     return false;
@@ -77,10 +79,10 @@ bool already_holds(FolderAt const& folder, std::string const& name, std::string_
 }
 
 Status check_hashes(TreeFile const& file) {
-  bool const good = file.git_oid.size() == 40 && BlobName::parse(file.git_oid) &&
-                    (!file.lfs_sha256 ||
-                     (file.lfs_sha256->size() == 64 && BlobName::parse(*file.lfs_sha256))) &&
-                    (!file.xet_hash || (file.xet_hash->size() == 64 && BlobName::parse(*file.xet_hash)));
+  bool const good =
+      file.git_oid.size() == 40 && BlobName::parse(file.git_oid) &&
+      (!file.lfs_sha256 || (file.lfs_sha256->size() == 64 && BlobName::parse(*file.lfs_sha256))) &&
+      (!file.xet_hash || (file.xet_hash->size() == 64 && BlobName::parse(*file.xet_hash)));
   if (good) return {};
   return fail(Code::kInvalidArgument,
               fmt::format("the listing's hashes of {} are not hexadecimal names; it is not stored",
@@ -107,8 +109,8 @@ Status RepoWriter::link_all(CommitHash const& commit, std::span<Link const> link
     ASSIGN_OR_RETURN(FolderAt const here, make_below(repo, below, changed));
     for (auto const* link : entries) {
       bool const last_use = --uses.at(link->blob) == 0;
-      RETURN_IF_ERROR(place_link({blobs, here, split_path(link->path.text()).name, link->blob.text(),
-                                  depth_of(folder), last_use}));
+      RETURN_IF_ERROR(place_link({blobs, here, split_path(link->path.text()).name,
+                                  link->blob.text(), depth_of(folder), last_use}));
     }
     changed.insert(below);
   }
@@ -133,7 +135,8 @@ Status RepoWriter::write_ref(Revision const& revision, CommitHash const& commit)
   auto const [folder, name] = split_path("refs/" + revision.text());
   std::set<std::string> changed;
   ASSIGN_OR_RETURN(FolderAt const refs, make_below(repo, folder, changed));
-  // The temporary stands outside refs/: there, every file is a ref for other programs, half-written or not.
+  // The temporary stands outside refs/: there, every file is a ref for other programs, half-written
+  // or not.
   if (!already_holds(refs, name, commit.text()))
     RETURN_IF_ERROR(replace_file({repo, ".homelab-ref.part", refs, name}, commit.text()));
   return sync_below(repo, changed);

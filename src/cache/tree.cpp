@@ -28,7 +28,8 @@ tl::unexpected<Error> malformed(std::string_view what) {
   return fail(Code::kDataLoss, fmt::format("file listing is malformed: {}", what));
 }
 
-/// An optional hash member: absent and null are the same, anything else must be such a name of `length` digits.
+/// An optional hash member: absent and null are the same, anything else must be such a name of
+/// `length` digits.
 Result<std::optional<std::string>> read_hash(json::object const& info, std::string_view key,
                                              std::size_t length) {
   auto const* value = info.if_contains(key);

@@ -27,6 +27,7 @@ http::ClientRequest request_to(std::string method, std::string url, std::string 
   request.body = std::move(body);
   request.stall_timeout = kPatience;
   request.max_redirects = 0;
+  request.direct = true;
   if (!request.body.empty()) request.headers.set("Content-Type", "application/json");
   return request;
 }
@@ -102,8 +103,10 @@ Error ApiClient::explain(Error error) const {
 
 bool ApiClient::healthy() const {
   auto request = request_to("GET", base_url_ + "/health", {});
+  // A busy server is slow to answer, not absent: taking it for absent would start a second one
+  // beside it.
   request.connect_timeout = std::chrono::seconds(2);
-  request.total_timeout = std::chrono::seconds(2);
+  request.total_timeout = std::chrono::seconds(15);
   auto const answer = client_->fetch(std::move(request), kErrorBodyBytes);
   if (!answer || answer->status != 200) return false;
   auto const body = parse_json(answer->body);

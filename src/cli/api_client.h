@@ -26,7 +26,8 @@ class ApiClient {
   ~ApiClient();
   [[nodiscard]] std::string const& base_url() const { return base_url_; }
 
-  /// True when a server of this program answers its /health within two seconds.
+  /// True when a server of this program answers its /health: reached within 2 seconds, answered
+  /// within 15.
   [[nodiscard]] bool healthy() const;
 
   /// `target` is an encoded path with an optional query, for example "/api/models".

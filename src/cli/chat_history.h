@@ -11,7 +11,8 @@ namespace homelab::cli {
 /// the system message and the newest message stay.
 class ChatHistory {
  public:
-  explicit ChatHistory(std::string const& system, std::size_t limit_bytes = 256 * 1024);
+  explicit ChatHistory(std::string const& system,
+                       std::size_t limit_bytes = std::size_t{256} * 1024);
 
   void user_says(std::string text) { add("user", std::move(text)); }
   void model_says(std::string text) { add("assistant", std::move(text)); }

@@ -40,6 +40,7 @@ Result<ChosenLocation> choose_location(cache::Locations const& locations,
 
 std::string absolute_path(std::string const& text) {
   std::filesystem::path path = text;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing in this program changes the environment
   char const* const home = std::getenv("HOME");
   if (home != nullptr && (text == "~" || text.starts_with("~/")))
     path = std::filesystem::path(home) / text.substr(text.size() > 1 ? 2 : 1);

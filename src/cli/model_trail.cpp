@@ -134,6 +134,7 @@ Result<ModelTrail> follow_trail(cache::Locations const& locations, TrailStart co
 
 std::string trail_text(ModelTrail const& trail) {
   std::vector<std::pair<std::string, std::string>> fields;
+  fields.reserve(trail.steps.size());
   for (auto const& step : trail.steps)
     fields.emplace_back(step.what, step.because.empty()
                                        ? step.value

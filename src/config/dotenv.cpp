@@ -11,7 +11,7 @@
 namespace homelab::config {
 namespace {
 
-constexpr std::size_t kMaxFileBytes = 1024 * 1024;
+constexpr std::size_t kMaxFileBytes = 1024UL * 1024;
 /// Of all values together: ten lines that each double the one before must not fill the memory.
 constexpr std::size_t kMaxValueBytes = 4 * kMaxFileBytes;
 

@@ -14,7 +14,7 @@
 namespace homelab::config {
 namespace {
 
-constexpr std::size_t kMaxTokenFileBytes = 64 * 1024;
+constexpr std::size_t kMaxTokenFileBytes = 64UL * 1024;
 
 /// $NAME and ${NAME} as Python's expandvars: unset names stay as they stand.
 std::string expand_variables(std::string_view text, Lookup const& lookup) {
@@ -212,7 +212,7 @@ std::vector<Settings::Explained> Settings::explain() const {
     // The roots are shown as they are used, not as they are written.
     if (row.name == "PRIMARY_CACHE_PATH") value = primary_root();
     if (row.name == "SECONDARY_CACHE_PATH") value = secondary_root();
-    if (row.name == "DATABASE_PATH") value->text = database_path().string();
+    if (row.name == "DATABASE_PATH" && value) value->text = database_path().string();
     if (!value)
       rows.push_back({&row, "(not set)", "default"});
     else

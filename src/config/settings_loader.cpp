@@ -13,10 +13,11 @@
 namespace homelab::config {
 namespace {
 
-constexpr std::size_t kMaxDotenvBytes = 1024 * 1024;
+constexpr std::size_t kMaxDotenvBytes = 1024UL * 1024;
 
 std::optional<std::string> process_environment(std::string const& name) {
-  char const* const value = std::getenv(name.c_str());
+  char const* const value =
+      std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe): nobody calls setenv()
   return value != nullptr ? std::optional<std::string>(value) : std::nullopt;
 }
 
@@ -79,6 +80,7 @@ Result<Settings> SettingsLoader::load() {
   warn_about_switch("HF_HUB_DISABLE_SYMLINKS");
   warn_about_file_names();
   warn_about_token_file();
+  warn_about_second_cache();
   return std::move(settings_);
 }
 
@@ -210,10 +212,35 @@ void SettingsLoader::warn_about_token_file() {
   }
 }
 
+/// Python scripts beside the server do not know PRIMARY_CACHE_PATH; they must end up in the same
+/// folder.
+void SettingsLoader::warn_about_second_cache() {
+  auto const primary = settings_.find("PRIMARY_CACHE_PATH");
+  if (!primary) return;
+  std::filesystem::path const ours = std::filesystem::path(settings_.primary_root().text) / "hub";
+  for (std::string_view const name : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME"}) {
+    auto const value = settings_.find(name);
+    if (!value) continue;
+    std::filesystem::path theirs = settings_.expand_path(value->text, true);
+    if (name == "HF_HOME") theirs /= "hub";
+    std::error_code ignored;
+    if ((theirs / "").lexically_normal() == (ours / "").lexically_normal() ||
+        std::filesystem::equivalent(theirs, ours, ignored))
+      return;
+    warn(
+        fmt::format("{} (from {}) sends Python scripts to {}, but PRIMARY_CACHE_PATH (from {}) "
+                    "this server to {}; unless "
+                    "these are two names of one folder, models are stored twice",
+                    name, value->origin.to_string(), theirs.string(), primary->origin.to_string(),
+                    ours.string()));
+    return;
+  }
+}
+
 Status SettingsLoader::check_remote() const {
   std::string const host = settings_.host();
   if (is_loopback(host) || settings_.allow_remote()) return {};
-  auto const origin = settings_.find("HOMELAB_LLM_HOST")->origin.to_string();
+  auto const origin = settings_.find("HOMELAB_LLM_HOST").value_or(Value{}).origin.to_string();
   return fail(Code::kInvalidArgument,
               fmt::format("HOMELAB_LLM_HOST is '{}' (from {}), which other machines can reach, and "
                           "there is no API key "

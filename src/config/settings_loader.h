@@ -34,6 +34,7 @@ class SettingsLoader {
   void warn_about_path(std::string_view name);
   void warn_about_file_names();
   void warn_about_token_file();
+  void warn_about_second_cache();
   void warn(std::string text) { settings_.warnings_.push_back(std::move(text)); }
 
   SettingsInput input_;

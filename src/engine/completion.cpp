@@ -10,7 +10,8 @@ namespace {
 constexpr std::size_t kQuotedBytes = 300;
 
 Error error_from(json::object const& error, int status) {
-  auto message = get_string(error, "message").value_or("the engine reported an error without a message");
+  auto message =
+      get_string(error, "message").value_or("the engine reported an error without a message");
   auto const code = get_int(error, "code").value_or(status);
   bool const caller = code >= 400 && code < 500;
   return {caller ? Code::kInvalidArgument : Code::kInternal, std::move(message)};
@@ -28,13 +29,15 @@ std::string tokenize_body(std::string_view prompt) {
 
 Result<json::array> parse_tokens(std::string_view body) {
   auto value = parse_json(body);
-  if (!value || !value->is_object()) return fail(Code::kDataLoss, "the engine's answer to /tokenize is no JSON object");
+  if (!value || !value->is_object())
+    return fail(Code::kDataLoss, "the engine's answer to /tokenize is no JSON object");
   json::value* tokens = value->get_object().if_contains("tokens");
   if (tokens == nullptr || !tokens->is_array())
     return fail(Code::kDataLoss, "the engine's answer to /tokenize has no tokens");
   for (auto const& token : tokens->get_array()) {
     if (!token.is_int64() && !token.is_uint64())
-      return fail(Code::kDataLoss, "the engine's answer to /tokenize holds something that is no token id");
+      return fail(Code::kDataLoss,
+                  "the engine's answer to /tokenize holds something that is no token id");
   }
   return std::move(tokens->get_array());
 }
@@ -55,7 +58,8 @@ std::string completion_body(json::array prompt_tokens, GenerateRequest const& re
     body["samplers"] = json::array{"top_k"};
     body["top_k"] = 1;
     body["temperature"] = 0.0;
-    // A reused prefix is computed in batches of another size, whose last bits differ: greedy answers would not repeat.
+    // A reused prefix is computed in batches of another size, whose last bits differ: greedy
+    // answers would not repeat.
     body["cache_prompt"] = false;
   } else {
     body["samplers"] = json::array{"temperature", "top_k", "top_p"};
@@ -88,10 +92,12 @@ Result<CompletionChunk> parse_chunk(std::string_view data) {
 Error engine_error(int status, std::string_view body) {
   auto const value = parse_json(body);
   if (value && value->is_object()) {
-    if (auto const* error = get_object(value->get_object(), "error")) return error_from(*error, status);
+    if (auto const* error = get_object(value->get_object(), "error"))
+      return error_from(*error, status);
   }
-  return {status >= 400 && status < 500 ? Code::kInvalidArgument : Code::kInternal,
-          fmt::format("the engine answered with status {}: {}", status, body.substr(0, kQuotedBytes))};
+  return {
+      status >= 400 && status < 500 ? Code::kInvalidArgument : Code::kInternal,
+      fmt::format("the engine answered with status {}: {}", status, body.substr(0, kQuotedBytes))};
 }
 
 }  // namespace homelab::engine

@@ -1,5 +1,6 @@
 #pragma once
-// The engine's dialect for one completion: requests out, answers in. Pure (llama-server's /tokenize and /completion).
+// The engine's dialect for one completion: requests out, answers in. Pure (llama-server's /tokenize
+// and /completion).
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -22,20 +23,21 @@ inline constexpr int kTopK = 50;
 [[nodiscard]] Result<json::array> parse_tokens(std::string_view body);
 
 /// Temperature, then top-k 50, then top-p, as transformers does; no penalty, no min-p.
-[[nodiscard]] std::string completion_body(json::array prompt_tokens, GenerateRequest const& request);
+[[nodiscard]] std::string completion_body(json::array prompt_tokens,
+                                          GenerateRequest const& request);
 
 /// One event of the stream.
 struct CompletionChunk {
   std::string text;
   bool last = false;
-  std::int64_t output_tokens = 0;   ///< of the last one: generated ids, end token included
+  std::int64_t output_tokens = 0;  ///< of the last one: generated ids, end token included
   std::int64_t input_tokens = 0;
 };
 /// An error event gives the engine's error.
 [[nodiscard]] Result<CompletionChunk> parse_chunk(std::string_view data);
 
-/// The engine's {"error":{"message":...}} as an Error; anything else is quoted. A status of 400 to 499 is
-/// kInvalidArgument, every other kInternal.
+/// The engine's {"error":{"message":...}} as an Error; anything else is quoted. A status of 400 to
+/// 499 is kInvalidArgument, every other kInternal.
 [[nodiscard]] Error engine_error(int status, std::string_view body);
 
 }  // namespace homelab::engine

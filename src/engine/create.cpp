@@ -24,25 +24,28 @@ constexpr std::string_view kLongestName = "/4194304-18446744073709551615.sock";
 
 Status check_program(fs::path const& program) {
   if (::access(program.c_str(), X_OK) == 0 && fs::is_regular_file(program)) return {};
-  return fail(Code::kNotFound,
-              fmt::format("the engine program {} does not exist or cannot be executed; build it with `make build`, or "
-                          "name another one with HOMELAB_LLM_ENGINE",
-                          program.string()));
+  return fail(Code::kNotFound, fmt::format("the engine program {} does not exist or cannot be "
+                                           "executed; build it with `make build`, or "
+                                           "name another one with HOMELAB_LLM_ENGINE",
+                                           program.string()));
 }
 
 bool is_gone(std::string const& file_name) {
   auto const pid = parse_uint(file_name.substr(0, file_name.find('-')));
-  return pid && *pid > 0 && *pid < (1ULL << 31U) && ::kill(static_cast<pid_t>(*pid), 0) != 0 && errno == ESRCH;
+  return pid && *pid > 0 && *pid < (1ULL << 31U) && ::kill(static_cast<pid_t>(*pid), 0) != 0 &&
+         errno == ESRCH;
 }
 
 /// Sockets and logs of servers that were killed.
 void remove_leftovers(fs::path const& folder) {
   std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
     std::string const name = entry->path().filename().string();
     auto const extension = entry->path().extension();
-    bool const ours = extension == ".sock" || extension == ".log" || extension == ".old" || extension == ".describe";
-    std::error_code ignored;   // another server may be doing the same
+    bool const ours = extension == ".sock" || extension == ".log" || extension == ".old" ||
+                      extension == ".describe";
+    std::error_code ignored;  // another server may be doing the same
     if (ours && is_gone(name)) fs::remove(entry->path(), ignored);
   }
 }
@@ -50,8 +53,8 @@ void remove_leftovers(fs::path const& folder) {
 Status prepare_folder(fs::path const& folder) {
   if (folder.string().size() + kLongestName.size() > kSocketPathLimit) {
     return fail(Code::kInvalidArgument,
-                fmt::format("the runtime folder {} is too long for socket paths: at most {} bytes", folder.string(),
-                            kSocketPathLimit - kLongestName.size()));
+                fmt::format("the runtime folder {} is too long for socket paths: at most {} bytes",
+                            folder.string(), kSocketPathLimit - kLongestName.size()));
   }
   RETURN_IF_ERROR(os::make_folders(folder));
   // Who can reach a socket can use the engine.
@@ -62,13 +65,14 @@ Status prepare_folder(fs::path const& folder) {
 
 }  // namespace
 
-Result<std::unique_ptr<EngineService>> EngineService::create(Options options, Dependencies dependencies) {
+Result<std::unique_ptr<EngineService>> EngineService::create(Options options,
+                                                             Dependencies dependencies) {
   RETURN_IF_ERROR(check_program(options.program));
   RETURN_IF_ERROR(prepare_folder(options.runtime_folder));
   ASSIGN_OR_RETURN(auto loop, ServiceLoop::create(kMaxCommands));
   ASSIGN_OR_RETURN(auto worker, ServiceLoop::create(kMaxCommands));
-  return std::unique_ptr<EngineService>(
-      std::make_unique<Service>(std::move(options), dependencies, std::move(loop), std::move(worker)));
+  return std::unique_ptr<EngineService>(std::make_unique<Service>(
+      std::move(options), dependencies, std::move(loop), std::move(worker)));
 }
 
 }  // namespace homelab::engine

@@ -1,5 +1,6 @@
 #pragma once
-// What a model is, asked from the engine program before it is loaded (`homelab-llm-engine describe PATH`).
+// What a model is and where it will run, asked from the engine program (`homelab-llm-engine
+// describe PATH`, `version`).
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -19,17 +20,28 @@ struct ModelFacts {
   std::optional<std::int64_t> context_length;
 };
 
-/// Reads the program's JSON line out of its output (log lines around it are skipped). kDataLoss when there is none.
+/// Reads the program's JSON line out of its output (log lines around it are skipped). kDataLoss
+/// when there is none.
 [[nodiscard]] Result<ModelFacts> parse_description(std::string_view output);
 
-/// Runs the program; its output goes through `scratch_file`, which is removed afterwards. `crashed` becomes true when a
-/// signal ended the program. Errors: kUnimplemented with the program's own reason, kDataLoss after a crash,
-/// kDeadlineExceeded after two minutes, kCancelled.
+/// Runs the program; its output goes through `scratch_file`, which is removed afterwards. `crashed`
+/// becomes true when a signal ended the program. Errors: kUnimplemented with the program's own
+/// reason, kDataLoss after a crash, kDeadlineExceeded after two minutes, kCancelled.
 struct Description {
   Result<ModelFacts> facts;
   bool crashed = false;
 };
 [[nodiscard]] Description describe_model(cache::Path const& program, cache::Path const& model_path,
-                                         cache::Path const& scratch_file, std::function<bool()> const& cancelled);
+                                         cache::Path const& scratch_file,
+                                         std::function<bool()> const& cancelled);
+
+/// "cuda:0" for the first device of the version's JSON line that is no processor ("CUDA0"), else
+/// "cpu".
+[[nodiscard]] Result<std::string> parse_device(std::string_view output);
+
+/// Asks the program for its devices; errors as above.
+[[nodiscard]] Result<std::string> find_device(cache::Path const& program,
+                                              cache::Path const& scratch_file,
+                                              std::function<bool()> const& cancelled);
 
 }  // namespace homelab::engine

@@ -16,15 +16,23 @@ std::string safe_alias(std::string alias) {
 std::vector<std::string> engine_arguments(EngineStart const& start) {
   std::uint64_t const context = std::uint64_t{start.context_tokens} * start.slots;
   std::vector<std::string> out = {
-      "--lifeline-fd", std::to_string(kLifelineFd),
-      "--host", start.socket.string(),
-      "-m", start.model_path.string(),
-      "-c", std::to_string(context),
-      "-np", std::to_string(start.slots),
-      "-t", std::to_string(start.threads),
-      "--alias", safe_alias(start.alias),
+      "--lifeline-fd",
+      std::to_string(kLifelineFd),
+      "--host",
+      start.socket.string(),
+      "-m",
+      start.model_path.string(),
+      "-c",
+      std::to_string(context),
+      "-np",
+      std::to_string(start.slots),
+      "-t",
+      std::to_string(start.threads),
+      "--alias",
+      safe_alias(start.alias),
       // Prompts of earlier requests kept outside the slots; the core's own bound is 8 GiB.
-      "--cache-ram", "256",
+      "--cache-ram",
+      "256",
   };
   if (start.gpu_layers >= 0) {
     out.emplace_back("-ngl");

@@ -16,19 +16,21 @@ inline constexpr unsigned kDefaultContextTokens = 8192;
 struct EngineStart {
   cache::Path program;
   cache::Path model_path;
-  std::string alias;             ///< name of the model in the engine's own answers
+  std::string alias;  ///< name of the model in the engine's own answers
   unsigned context_tokens = kDefaultContextTokens;  ///< per slot
   unsigned slots = 1;
   unsigned threads = 1;
-  int gpu_layers = -1;           ///< -1 = the engine's default
-  cache::Path socket;            ///< ends in ".sock"
+  int gpu_layers = -1;  ///< -1 = the engine's default
+  cache::Path socket;   ///< ends in ".sock"
   cache::Path log_file;
 };
 
 /// llama-server's arguments, with --lifeline-fd in front.
 [[nodiscard]] std::vector<std::string> engine_arguments(EngineStart const& start);
 
-/// Tokens per slot: `configured` if it is not 0, else what the model was trained for, at most kDefaultContextTokens.
-[[nodiscard]] unsigned context_tokens_for(unsigned configured, std::optional<std::int64_t> model_context);
+/// Tokens per slot: `configured` if it is not 0, else what the model was trained for, at most
+/// kDefaultContextTokens.
+[[nodiscard]] unsigned context_tokens_for(unsigned configured,
+                                          std::optional<std::int64_t> model_context);
 
 }  // namespace homelab::engine

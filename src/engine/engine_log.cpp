@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 
-#include <algorithm>
 #include <array>
 #include <span>
 #include <utility>
@@ -36,11 +35,18 @@ std::vector<std::string> LineRing::lines() const {
   return out;
 }
 
-std::string reason_in(std::vector<std::string> const& lines, std::size_t max_lines) {
-  constexpr std::string_view kMark = "error:";
-  for (auto line = lines.rbegin(); line != lines.rend(); ++line) {
-    if (line->starts_with(kMark)) return std::string(trim(std::string_view(*line).substr(kMark.size())));
-  }
+namespace {
+
+/// "11.21.204.284 I slot release: ...": a time, then a level below Error.
+bool is_everyday(std::string_view line) {
+  auto const blank = line.find(' ');
+  if (blank == 0 || blank == std::string_view::npos) return false;
+  bool const time = line.find_first_not_of("0123456789.") == blank;
+  auto const rest = line.substr(blank);
+  return time && (rest.starts_with(" I ") || rest.starts_with(" D ") || rest.starts_with(" W "));
+}
+
+std::string join_last(std::vector<std::string> const& lines, std::size_t max_lines) {
   std::string out;
   std::size_t const first = lines.size() > max_lines ? lines.size() - max_lines : 0;
   for (std::size_t i = first; i < lines.size(); ++i) {
@@ -50,23 +56,23 @@ std::string reason_in(std::vector<std::string> const& lines, std::size_t max_lin
   return out;
 }
 
-std::string device_in(std::vector<std::string> const& lines) {
-  constexpr std::string_view kMark = "using device ";
-  for (auto const& line : lines) {
-    auto const at = line.find(kMark);
-    if (at == std::string::npos) continue;
-    std::string_view const rest = std::string_view(line).substr(at + kMark.size());
-    std::string const name = to_lower(rest.substr(0, rest.find(' ')));
-    auto const digit = std::find_if(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
-    std::string const kind(name.begin(), digit);
-    std::string const number(digit, name.end());
-    if (kind.empty() || kind == "cpu") continue;
-    return number.empty() ? kind : kind + ":" + number;
+}  // namespace
+
+std::string reason_in(std::vector<std::string> const& lines, std::size_t max_lines) {
+  constexpr std::string_view kMark = "error:";
+  for (auto line = lines.rbegin(); line != lines.rend(); ++line) {
+    if (line->starts_with(kMark))
+      return std::string(trim(std::string_view(*line).substr(kMark.size())));
   }
-  return "cpu";
+  std::vector<std::string> telling;
+  for (auto const& line : lines) {
+    if (!is_everyday(line)) telling.push_back(line);
+  }
+  return join_last(telling.empty() ? lines : telling, max_lines);
 }
 
-EngineLog::EngineLog(os::UniqueFd read_end, os::Path file) : fd_(std::move(read_end)), path_(std::move(file)) {}
+EngineLog::EngineLog(os::UniqueFd read_end, os::Path file)
+    : fd_(std::move(read_end)), path_(std::move(file)) {}
 
 bool EngineLog::drain() {
   std::lock_guard const lock(mutex_);
@@ -103,7 +109,8 @@ void EngineLog::write_to_file(std::string_view text) {
     file_ = std::move(*opened);
     file_bytes_ = 0;
   }
-  if (os::write_all_at(file_.get(), std::as_bytes(std::span(text)), file_bytes_)) file_bytes_ += text.size();
+  if (os::write_all_at(file_.get(), std::as_bytes(std::span(text)), file_bytes_))
+    file_bytes_ += text.size();
 }
 
 }  // namespace homelab::engine

@@ -12,7 +12,8 @@
 
 namespace homelab::engine {
 
-/// Lines kept of a text that comes in pieces. Bounded in lines and in bytes per line; not thread-safe.
+/// Lines kept of a text that comes in pieces. Bounded in lines and in bytes per line; not
+/// thread-safe.
 class LineRing {
  public:
   explicit LineRing(std::size_t max_lines = 400, std::size_t max_line_bytes = 1000)
@@ -29,16 +30,17 @@ class LineRing {
   std::string open_;
 };
 
-/// Why a process ended, from its log: the text of the last line that begins with "error:" (without that word), else of
-/// the last `max_lines` lines joined with " | ". Empty when it said nothing.
-[[nodiscard]] std::string reason_in(std::vector<std::string> const& lines, std::size_t max_lines = 5);
-/// "cuda:0" for a log in which llama.cpp says "using device CUDA0 (...)", else "cpu".
-[[nodiscard]] std::string device_in(std::vector<std::string> const& lines);
+/// Why a process ended, from its log: the text of the last line that begins with "error:" (without
+/// that word), else the last `max_lines` lines joined with " | ", those of llama.cpp's own everyday
+/// remarks ("0.12.345 I slot ...") only when there are no others. Empty when it said nothing.
+[[nodiscard]] std::string reason_in(std::vector<std::string> const& lines,
+                                    std::size_t max_lines = 5);
 
 /// Reads an engine's output pipe. Thread-safe.
 class EngineLog {
  public:
-  /// Keeps the text in `file` too: at most kFileLimitBytes, then it starts again and the old half becomes "<file>.old".
+  /// Keeps the text in `file` too: at most kFileLimitBytes, then it starts again and the old half
+  /// becomes "<file>.old".
   static constexpr std::size_t kFileLimitBytes = 1 << 20;
   EngineLog(os::UniqueFd read_end, os::Path file);
 
@@ -54,8 +56,8 @@ class EngineLog {
   os::UniqueFd const fd_;
   os::Path const path_;
   std::mutex mutex_;
-  LineRing ring_;          // guarded by mutex_
-  os::UniqueFd file_;      // guarded by mutex_
+  LineRing ring_;      // guarded by mutex_
+  os::UniqueFd file_;  // guarded by mutex_
   std::size_t file_bytes_ = 0;
 };
 

@@ -45,8 +45,11 @@ Result<std::unique_ptr<EngineProcess>> EngineProcess::start(EngineStart start) {
       new EngineProcess(std::move(*child), std::move(pipe.read_end), start));
 }
 
-EngineProcess::EngineProcess(os::ChildProcess child, os::UniqueFd log_pipe, EngineStart const& start)
-    : child_(std::move(child)), log_(std::move(log_pipe), start.log_file), socket_(start.socket.string()) {}
+EngineProcess::EngineProcess(os::ChildProcess child, os::UniqueFd log_pipe,
+                             EngineStart const& start)
+    : child_(std::move(child)),
+      log_(std::move(log_pipe), start.log_file),
+      socket_(start.socket.string()) {}
 
 EngineProcess::~EngineProcess() {
   child_.stop(milliseconds(0));
@@ -59,7 +62,8 @@ Result<bool> EngineProcess::ask_health(http::IoLoops& loops) const {
   request.socket_path = socket_;
   request.target = "/health";
   request.idle_timeout = milliseconds(2000);
-  ASSIGN_OR_RETURN(auto const response, http::fetch_local(loops, std::move(request), kHealthLimitBytes));
+  ASSIGN_OR_RETURN(auto const response,
+                   http::fetch_local(loops, std::move(request), kHealthLimitBytes));
   return response.status == 200;
 }
 

@@ -18,7 +18,8 @@ class IoLoops;
 namespace homelab::engine {
 
 /// "ended with exit code 1: <reason>" or "was killed by signal 9 (Killed)...: <last messages>".
-[[nodiscard]] std::string describe_end(os::ExitStatus status, std::vector<std::string> const& log_lines);
+[[nodiscard]] std::string describe_end(os::ExitStatus status,
+                                       std::vector<std::string> const& log_lines);
 
 /// Belongs to one thread at a time; only log() may be used by another one meanwhile.
 class EngineProcess {
@@ -35,12 +36,14 @@ class EngineProcess {
   [[nodiscard]] EngineLog& log() { return log_; }
   [[nodiscard]] std::string const& socket() const { return socket_; }
 
-  /// Blocks until /health says 200. Errors: kCancelled, kDeadlineExceeded; kUnimplemented when the process ended by
-  /// itself with its reason; kDataLoss when a signal ended it (ended() tells how).
+  /// Blocks until /health says 200. Errors: kCancelled, kDeadlineExceeded; kUnimplemented when the
+  /// process ended by itself with its reason; kDataLoss when a signal ended it (ended() tells how).
   [[nodiscard]] Status wait_until_healthy(http::IoLoops& loops, std::chrono::milliseconds timeout,
                                           std::function<bool()> const& cancelled);
   /// How it ended; nullopt while it runs. Does not wait.
-  [[nodiscard]] std::optional<os::ExitStatus> ended() { return child_.wait(std::chrono::milliseconds(0)); }
+  [[nodiscard]] std::optional<os::ExitStatus> ended() {
+    return child_.wait(std::chrono::milliseconds(0));
+  }
   /// The text of describe_end() for a process that has ended.
   [[nodiscard]] std::string end_message(os::ExitStatus status);
   /// SIGTERM, grace, SIGKILL.

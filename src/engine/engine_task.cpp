@@ -1,8 +1,14 @@
 #include "engine_task.h"
 
+#include <chrono>
 #include <utility>
 
 namespace homelab::engine {
+namespace {
+
+constexpr std::chrono::hours kLongestSilence{1};
+
+}  // namespace
 
 void EngineTask::start(std::shared_ptr<LoadedEngine> engine) {
   engine_ = std::move(engine);
@@ -32,6 +38,9 @@ std::optional<Error> EngineTask::stop_reason() const {
 
 void EngineTask::exchange(http::LocalRequest request, http::LocalCallbacks callbacks) {
   request.socket_path = engine_->socket;
+  // A long prompt on a slow machine, behind others, is silent for long: only an engine that hangs
+  // is silent for this long.
+  request.idle_timeout = kLongestSilence;
   unsigned number = 0;
   {
     std::lock_guard const lock(mutex_);
@@ -41,8 +50,8 @@ void EngineTask::exchange(http::LocalRequest request, http::LocalCallbacks callb
   bool stopped = false;
   {
     std::lock_guard const lock(mutex_);
-    // Its callbacks hold this task: keeping it after the end would be a ring. They may also have started the next
-    // exchange already, which must not be forgotten for this one.
+    // Its callbacks hold this task: keeping it after the end would be a ring. They may also have
+    // started the next exchange already, which must not be forgotten for this one.
     if (!finished_ && number == exchanges_) exchange_ = running;
     stopped = stop_reason_.has_value();
   }

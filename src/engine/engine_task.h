@@ -1,9 +1,11 @@
 #pragma once
-// One request on the loaded engine: its exchanges over the socket and the one reason for which it ends early.
+// One request on the loaded engine: its exchanges over the socket and the one reason for which it
+// ends early.
 //
-// Order of events: everything a caller hears comes from the exchange's I/O loop, one after another; stop() only closes
-// the socket, and the exchange's own end then tells the caller. The single exception is a broken connection: then the
-// service loop decides whether the engine died, and speaks after the exchange's last word.
+// Order of events: everything a caller hears comes from the exchange's I/O loop, one after another;
+// stop() only closes the socket, and the exchange's own end then tells the caller. The single
+// exception is a broken connection: then the service loop decides whether the engine died, and
+// speaks after the exchange's last word.
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -22,7 +24,8 @@ class EngineTask;
 class TaskHost {
  public:
   virtual ~TaskHost() = default;
-  /// The connection broke without a reason of ours. The service answers with EngineTask::conclude().
+  /// The connection broke without a reason of ours. The service answers with
+  /// EngineTask::conclude().
   virtual void connection_broke(std::shared_ptr<EngineTask> task, Error error) = 0;
   /// The task has told its caller the end.
   virtual void task_ended(std::shared_ptr<EngineTask> task) = 0;
@@ -30,7 +33,8 @@ class TaskHost {
 
 class EngineTask : public Running, public std::enable_shared_from_this<EngineTask> {
  public:
-  EngineTask(http::IoLoops& loops, std::shared_ptr<TaskHost> host) : loops_(loops), host_(std::move(host)) {}
+  EngineTask(http::IoLoops& loops, std::shared_ptr<TaskHost> host)
+      : loops_(loops), host_(std::move(host)) {}
   EngineTask(EngineTask const&) = delete;
   EngineTask& operator=(EngineTask const&) = delete;
 
@@ -67,9 +71,9 @@ class EngineTask : public Running, public std::enable_shared_from_this<EngineTas
   std::shared_ptr<LoadedEngine> engine_;
   std::atomic<bool> finished_{false};
   mutable std::mutex mutex_;
-  std::optional<Error> stop_reason_;                   // guarded by mutex_
-  std::shared_ptr<http::LocalExchange> exchange_;      // guarded by mutex_
-  unsigned exchanges_ = 0;                             // guarded by mutex_; how many were started
+  std::optional<Error> stop_reason_;               // guarded by mutex_
+  std::shared_ptr<http::LocalExchange> exchange_;  // guarded by mutex_
+  unsigned exchanges_ = 0;                         // guarded by mutex_; how many were started
 };
 
 /// A request of the engine's own dialect, passed through as it is.
@@ -77,7 +81,9 @@ class ForwardTask : public EngineTask {
  public:
   ForwardTask(http::IoLoops& loops, std::shared_ptr<TaskHost> host, http::LocalRequest request,
               http::LocalCallbacks callbacks)
-      : EngineTask(loops, std::move(host)), request_(std::move(request)), callbacks_(std::move(callbacks)) {}
+      : EngineTask(loops, std::move(host)),
+        request_(std::move(request)),
+        callbacks_(std::move(callbacks)) {}
 
  protected:
   void begin() override;

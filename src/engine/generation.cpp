@@ -10,8 +10,8 @@
 namespace homelab::engine {
 namespace {
 
-constexpr std::size_t kBodyLimitBytes = 64 << 20;   ///< ids of a prompt as long as the API accepts
-constexpr std::size_t kTextLimitBytes = 1 << 20;    ///< looked at for repetition
+constexpr std::size_t kBodyLimitBytes = 64 << 20;  ///< ids of a prompt as long as the API accepts
+constexpr std::size_t kTextLimitBytes = 1 << 20;   ///< looked at for repetition
 
 http::LocalRequest post(std::string target, std::string body) {
   http::LocalRequest request;
@@ -24,8 +24,8 @@ http::LocalRequest post(std::string target, std::string body) {
 
 }  // namespace
 
-Generation::Generation(http::IoLoops& loops, std::shared_ptr<TaskHost> host, GenerateRequest request,
-                       GenerateCallbacks callbacks, LogRow log_row)
+Generation::Generation(http::IoLoops& loops, std::shared_ptr<TaskHost> host,
+                       GenerateRequest request, GenerateCallbacks callbacks, LogRow log_row)
     : EngineTask(loops, std::move(host)),
       request_(std::move(request)),
       callbacks_(std::move(callbacks)),
@@ -61,8 +61,9 @@ void Generation::on_tokenized(Status const& status) {
     return;
   }
   if (tokens->empty()) {
-    finish(Error{Code::kInvalidArgument,
-                 "the prompt is empty and this model has no start token: give at least one character"});
+    finish(Error{
+        Code::kInvalidArgument,
+        "the prompt is empty and this model has no start token: give at least one character"});
     return;
   }
   body_ = {};
@@ -140,9 +141,11 @@ double Generation::elapsed_ms() const {
 
 void Generation::deliver(std::optional<Error> error) {
   stats_.inference_ms = elapsed_ms();
-  // Who leaves has no result, and a request that never reached an engine says nothing about the model.
+  // Who leaves has no result, and a request that never reached an engine says nothing about the
+  // model.
   bool const cancelled = error && error->code == Code::kCancelled;
-  if (log_row_ && engine() && !cancelled) log_row_(performance_row(*engine(), {request_, stats_, text_, error}));
+  if (log_row_ && engine() && !cancelled)
+    log_row_(performance_row(*engine(), {request_, stats_, text_, error}));
   GenerateCallbacks const callbacks = std::exchange(callbacks_, {});
   if (!callbacks.on_done) return;
   if (error) {

@@ -15,8 +15,8 @@ namespace homelab::engine {
 
 class Generation : public EngineTask {
  public:
-  /// `log_row` may be empty: then nothing is recorded. It is called before on_done, so that who has heard the end can
-  /// find the row.
+  /// `log_row` may be empty: then nothing is recorded. It is called before on_done, so that who has
+  /// heard the end can find the row.
   using LogRow = std::function<void(registry::PerformanceRow)>;
   Generation(http::IoLoops& loops, std::shared_ptr<TaskHost> host, GenerateRequest request,
              GenerateCallbacks callbacks, LogRow log_row);
@@ -40,11 +40,11 @@ class Generation : public EngineTask {
   GenerateCallbacks callbacks_;
   LogRow const log_row_;
   Clock::time_point const started_at_ = Clock::now();
-  int status_ = 0;                     ///< HTTP status of the running exchange
-  std::string body_;                   ///< of /tokenize, or of an error answer
+  int status_ = 0;    ///< HTTP status of the running exchange
+  std::string body_;  ///< of /tokenize, or of an error answer
   http::SseParser events_;
-  std::optional<Error> error_;         ///< what went wrong inside the stream
-  bool complete_ = false;              ///< the last event has come
+  std::optional<Error> error_;  ///< what went wrong inside the stream
+  bool complete_ = false;       ///< the last event has come
   GenerateStats stats_;
   std::string text_;
 };

@@ -52,7 +52,8 @@ void JobList::set_progress(std::int64_t id, hub::Progress const& progress, Clock
   double const speed = static_cast<double>(progress.downloaded_bytes - entry->measured_bytes) /
                        std::chrono::duration<double>(passed).count();
   double const old = entry->view.bytes_per_second;
-  entry->view.bytes_per_second = old == 0 ? speed : kKeepOfOldSpeed * old + (1 - kKeepOfOldSpeed) * speed;
+  entry->view.bytes_per_second =
+      old == 0 ? speed : kKeepOfOldSpeed * old + (1 - kKeepOfOldSpeed) * speed;
   entry->measured_at = now;
   entry->measured_bytes = progress.downloaded_bytes;
 }
@@ -74,7 +75,8 @@ std::vector<JobView> JobList::views() const {
   std::lock_guard const lock(mutex_);
   std::vector<JobView> out;
   out.reserve(entries_.size());
-  for (auto entry = entries_.rbegin(); entry != entries_.rend(); ++entry) out.push_back(entry->view);
+  for (auto entry = entries_.rbegin(); entry != entries_.rend(); ++entry)
+    out.push_back(entry->view);
   return out;
 }
 

@@ -36,7 +36,7 @@ class JobList {
   [[nodiscard]] Entry* find(std::int64_t id);
 
   mutable std::mutex mutex_;
-  std::deque<Entry> entries_;   // guarded by mutex_, oldest first
+  std::deque<Entry> entries_;  // guarded by mutex_, oldest first
   std::int64_t last_id_ = 0;
 };
 

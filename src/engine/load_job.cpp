@@ -52,7 +52,8 @@ void LoadJob::remove_old_logs() const {
 
 LoadOutcome LoadJob::run() {
   auto const previous_status = dependencies_.registry.begin_load(start_.model.id);
-  if (!previous_status) return {fail(Error(previous_status.error()).in("load " + start_.model.model_name)), nullptr};
+  if (!previous_status)
+    return {fail(Error(previous_status.error()).in("load " + start_.model.model_name)), nullptr};
   if (start_.previous) {
     start_.previous->process->stop(options_.stop_grace);
     start_.previous->process.reset();
@@ -92,18 +93,21 @@ Result<LoadJob::Files> LoadJob::find_in_cache() {
   ASSIGN_OR_RETURN(auto reference, cache::ModelReference::parse(start_.model.hf_path));
   auto const kind = cache::parse_location_kind(start_.model.cache_location);
   if (!kind) {
-    return fail(Code::kInvalidArgument, fmt::format("cache location '{}' is none of primary, secondary, custom",
-                                                    start_.model.cache_location));
+    return fail(Code::kInvalidArgument,
+                fmt::format("cache location '{}' is none of primary, secondary, custom",
+                            start_.model.cache_location));
   }
   auto const resolved = dependencies_.locations.resolve(*kind, start_.model.cache_path);
   std::string const version = reference.revision.text();
-  hub::DownloadRequest request{.hub_folder = resolved.hub.path,
-                               .also_look_in = dependencies_.locations.readable_hub_folders(resolved),
-                               .model = std::move(reference),
-                               .on_progress = {},
-                               .cancelled = cancelled()};
+  hub::DownloadRequest request{
+      .hub_folder = resolved.hub.path,
+      .also_look_in = dependencies_.locations.readable_hub_folders(resolved),
+      .model = std::move(reference),
+      .on_progress = {},
+      .cancelled = cancelled()};
   request.on_progress = [this](hub::Progress const& progress) {
-    jobs_.set_state(start_.job_id, "downloading");
+    if (progress.stage != hub::Progress::Stage::kDone)
+      jobs_.set_state(start_.job_id, "downloading");
     jobs_.set_progress(start_.job_id, progress, JobList::Clock::now());
   };
   ASSIGN_OR_RETURN(auto const ready, dependencies_.downloader.ensure(std::move(request)));
@@ -111,14 +115,26 @@ Result<LoadJob::Files> LoadJob::find_in_cache() {
 }
 
 Result<ModelFacts> LoadJob::look_at(Files const& files) {
-  auto description =
-      describe_model(options_.program, files.model_path, file_named(start_.number, ".describe"), cancelled());
+  auto description = describe_model(options_.program, files.model_path,
+                                    file_named(start_.number, ".describe"), cancelled());
   engine_crashed_ = description.crashed;
   return std::move(description.facts);
 }
 
-Result<std::shared_ptr<LoadedEngine>> LoadJob::start_engine(Files const& files, ModelFacts const& facts) {
+Result<std::string> LoadJob::device() {
+  if (options_.gpu_layers == 0) return std::string("cpu");
+  auto& known = *start_.device;
+  if (!known) {
+    ASSIGN_OR_RETURN(
+        known, find_device(options_.program, file_named(start_.number, ".describe"), cancelled()));
+  }
+  return *known;
+}
+
+Result<std::shared_ptr<LoadedEngine>> LoadJob::start_engine(Files const& files,
+                                                            ModelFacts const& facts) {
   remove_old_logs();
+  ASSIGN_OR_RETURN(std::string const device_name, device());
   EngineStart start;
   start.program = options_.program;
   start.model_path = files.model_path;
@@ -130,7 +146,8 @@ Result<std::shared_ptr<LoadedEngine>> LoadJob::start_engine(Files const& files, 
   start.socket = file_named(start_.number, ".sock");
   start.log_file = file_named(start_.number, ".log");
   ASSIGN_OR_RETURN(auto process, EngineProcess::start(start));
-  auto const healthy = process->wait_until_healthy(dependencies_.loops, options_.health_timeout, cancelled());
+  auto const healthy =
+      process->wait_until_healthy(dependencies_.loops, options_.health_timeout, cancelled());
   if (!healthy) {
     auto const ended = process->ended();
     engine_crashed_ = ended && ended->signal != 0;
@@ -140,7 +157,7 @@ Result<std::shared_ptr<LoadedEngine>> LoadJob::start_engine(Files const& files, 
   engine->info.id = start_.model.id;
   engine->info.name = start_.model.model_name;
   engine->info.hf_path = start_.model.hf_path;
-  engine->info.device = device_in(process->log().lines());
+  engine->info.device = device_name;
   engine->info.dtype = facts.default_dtype.value_or("unknown");
   engine->info.pid = process->pid();
   engine->info.model_path = files.model_path;
@@ -152,10 +169,12 @@ Result<std::shared_ptr<LoadedEngine>> LoadJob::start_engine(Files const& files, 
   return engine;
 }
 
-void LoadJob::record_failure(Error const& error, std::optional<std::string> const& previous_status) {
+void LoadJob::record_failure(Error const& error,
+                             std::optional<std::string> const& previous_status) {
   auto const verdict =
       registry::verdict_after_failure(error, engine_crashed_, start_.model, previous_status);
-  auto const written = dependencies_.registry.fail_load(start_.model.id, verdict.status, verdict.notes);
+  auto const written =
+      dependencies_.registry.fail_load(start_.model.id, verdict.status, verdict.notes);
   if (!written) logger("engine")->error("{}: {}", start_.model.model_name, written.error().message);
 }
 

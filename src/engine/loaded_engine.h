@@ -12,11 +12,12 @@
 namespace homelab::engine {
 
 struct LoadedEngine {
-  LoadedModel info;                           ///< fixed after the load, except what loaded() fills in
+  LoadedModel info;  ///< fixed after the load, except what loaded() fills in
   std::optional<std::string> quantization;
   std::string socket;
-  std::unique_ptr<EngineProcess> process;     ///< of the service loop, or of the load thread while it stops
-  std::optional<Error> ended;                 ///< service loop only: why nothing runs here any more
+  std::unique_ptr<EngineProcess>
+      process;                 ///< of the service loop, or of the load thread while it stops
+  std::optional<Error> ended;  ///< service loop only: why nothing runs here any more
   std::atomic<std::uint64_t> active_requests{0};
 };
 

@@ -45,7 +45,8 @@ std::uint64_t size_or_zero(fs::path const& file) {
 std::vector<fs::path> files_in(fs::path const& folder) {
   std::vector<fs::path> out;
   std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
     if (entry->is_regular_file(error)) out.push_back(entry->path());
   }
   std::sort(out.begin(), out.end());
@@ -60,7 +61,8 @@ std::uint64_t gguf_bytes(fs::path const& file) {
   std::uint64_t sum = 0;
   for (auto const& other : files_in(file.parent_path())) {
     std::string const other_name = other.filename().string();
-    if (shard_mark(other_name) == at && other_name.starts_with(name.substr(0, at))) sum += size_or_zero(other);
+    if (shard_mark(other_name) == at && other_name.starts_with(name.substr(0, at)))
+      sum += size_or_zero(other);
   }
   return sum;
 }
@@ -75,18 +77,23 @@ Result<LocalModel> find_in_folder(fs::path const& folder) {
     if (name == "config.json") config = true;
     if (file.extension() == ".safetensors") weights += size_or_zero(file);
     if (file.extension() == ".json" || file.extension() == ".model") rest += size_or_zero(file);
-    if (file.extension() == ".gguf" && is_first_or_single(name) && !name.starts_with("mmproj")) ggufs.push_back(file);
+    if (file.extension() == ".gguf" && is_first_or_single(name) && !name.starts_with("mmproj"))
+      ggufs.push_back(file);
   }
   if (config && weights > 0) return LocalModel{folder, weights + rest};
   if (ggufs.size() == 1) return LocalModel{ggufs[0], gguf_bytes(ggufs[0])};
   if (ggufs.size() > 1) {
-    return fail(Code::kInvalidArgument,
-                fmt::format("{} holds {} GGUF models; register one of them by its file name, for example {}",
-                            folder.string(), ggufs.size(), ggufs[0].string()));
+    return fail(
+        Code::kInvalidArgument,
+        fmt::format(
+            "{} holds {} GGUF models; register one of them by its file name, for example {}",
+            folder.string(), ggufs.size(), ggufs[0].string()));
   }
-  return fail(Code::kInvalidArgument,
-              fmt::format("{} is no model folder: expected config.json with *.safetensors, or one .gguf file",
-                          folder.string()));
+  return fail(
+      Code::kInvalidArgument,
+      fmt::format(
+          "{} is no model folder: expected config.json with *.safetensors, or one .gguf file",
+          folder.string()));
 }
 
 }  // namespace
@@ -103,12 +110,15 @@ Result<LocalModel> find_local_model(std::string_view hf_path) {
   auto const status = fs::status(path, error);
   if (fs::is_directory(status)) return find_in_folder(path);
   if (!fs::is_regular_file(status)) {
-    return fail(Code::kNotFound, fmt::format("{}: there is no such file or folder on this machine", path.string()));
+    return fail(Code::kNotFound,
+                fmt::format("{}: there is no such file or folder on this machine", path.string()));
   }
   if (path.extension() != ".gguf") {
-    return fail(Code::kInvalidArgument,
-                fmt::format("{} is no model: expected a .gguf file or a folder with config.json and safetensors",
-                            path.string()));
+    return fail(
+        Code::kInvalidArgument,
+        fmt::format(
+            "{} is no model: expected a .gguf file or a folder with config.json and safetensors",
+            path.string()));
   }
   return LocalModel{path, gguf_bytes(path)};
 }

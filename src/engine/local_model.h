@@ -13,10 +13,11 @@ namespace homelab::engine {
 [[nodiscard]] bool is_local_path(std::string_view hf_path);
 
 struct LocalModel {
-  cache::Path model_path;          ///< what the engine opens: a .gguf file or a folder with safetensors
-  std::uint64_t total_bytes = 0;   ///< of the model's files
+  cache::Path model_path;  ///< what the engine opens: a .gguf file or a folder with safetensors
+  std::uint64_t total_bytes = 0;  ///< of the model's files
 };
-/// kNotFound when nothing is there; kInvalidArgument when it is no model (the message says what was expected).
+/// kNotFound when nothing is there; kInvalidArgument when it is no model (the message says what was
+/// expected).
 [[nodiscard]] Result<LocalModel> find_local_model(std::string_view hf_path);
 
 }  // namespace homelab::engine

@@ -18,7 +18,8 @@ constexpr double kMebibyte = 1024.0 * 1024.0;
 
 std::string prompt_hash(std::string_view prompt) { return sha256_hex(prompt).substr(0, 16); }
 
-registry::PerformanceRow performance_row(LoadedEngine const& engine, GenerationRecord const& record) {
+registry::PerformanceRow performance_row(LoadedEngine const& engine,
+                                         GenerationRecord const& record) {
   registry::PerformanceRow row;
   row.timestamp = utc_now();
   row.model_registry_id = engine.info.id;

@@ -15,10 +15,11 @@ namespace homelab::engine {
 struct GenerationRecord {
   GenerateRequest const& request;
   GenerateStats const& stats;
-  std::string const& text;              ///< the continuation, without the prompt
+  std::string const& text;  ///< the continuation, without the prompt
   std::optional<Error> const& error;
 };
 /// Reads the memory of the engine and of this process and the load average now.
-[[nodiscard]] registry::PerformanceRow performance_row(LoadedEngine const& engine, GenerationRecord const& record);
+[[nodiscard]] registry::PerformanceRow performance_row(LoadedEngine const& engine,
+                                                       GenerationRecord const& record);
 
 }  // namespace homelab::engine

@@ -19,13 +19,16 @@ std::size_t Schedule::waiting() const {
   return count;
 }
 
+bool Schedule::joins_current(std::string const& model, bool force) const {
+  return phase_ == Phase::kLoading && !cancelling_ && queue_.empty() && current_.model == model &&
+         (current_.force || !force);
+}
+
 Effects Schedule::load_requested(Ticket ticket, std::string const& model, bool force) {
   if (shutting_down_) return {Answer{ticket, Reply::kShuttingDown}};
   if (phase_ == Phase::kLoaded && loaded_ == model) return {Answer{ticket, Reply::kAlreadyLoaded}};
   if (waiting() >= max_waiting_) return {Answer{ticket, Reply::kTooMany}};
-  bool const joins = phase_ == Phase::kLoading && !cancelling_ && queue_.empty() &&
-                     current_.model == model && (current_.force || !force);
-  if (joins) {
+  if (joins_current(model, force)) {
     current_.tickets.push_back(ticket);
     return {};
   }
@@ -47,7 +50,8 @@ Effects Schedule::unload_requested(Ticket ticket) {
   unloads_.push_back(ticket);
   Effects effects;
   if (phase_ == Phase::kLoaded) stop(effects);
-  if (phase_ == Phase::kLoading && !std::exchange(cancelling_, true)) effects.emplace_back(CancelLoad{});
+  if (phase_ == Phase::kLoading && !std::exchange(cancelling_, true))
+    effects.emplace_back(CancelLoad{});
   return effects;
 }
 
@@ -95,7 +99,8 @@ Effects Schedule::shutdown_requested() {
   if (std::exchange(shutting_down_, true)) return effects;
   for (auto& entry : queue_) answer_all(effects, entry.tickets, Reply::kShuttingDown);
   queue_.clear();
-  if (phase_ == Phase::kLoading && !std::exchange(cancelling_, true)) effects.emplace_back(CancelLoad{});
+  if (phase_ == Phase::kLoading && !std::exchange(cancelling_, true))
+    effects.emplace_back(CancelLoad{});
   return effects;
 }
 

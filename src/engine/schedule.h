@@ -1,5 +1,6 @@
 #pragma once
-// Who may use the one place for a model, and when: events in, effects out. Pure: no process, no thread, no clock.
+// Who may use the one place for a model, and when: events in, effects out. Pure: no process, no
+// thread, no clock.
 //
 // Requests are served one after another. Every ticket that comes in leaves in exactly one Answer.
 #include <cstdint>
@@ -32,7 +33,7 @@ enum class Reply {
   kAlreadyLoaded,  ///< the model is loaded
   kUnloaded,       ///< with the name of the model that went
   kNothingLoaded,
-  kTooMany,        ///< the queue is at its bound
+  kTooMany,  ///< the queue is at its bound
   kShuttingDown,
 };
 struct Answer {
@@ -53,13 +54,15 @@ class Schedule {
   [[nodiscard]] Effects unload_requested(Ticket ticket);
   /// StartLoad passed its checks: what was loaded before is being stopped and is no longer in use.
   void load_began();
-  /// The load that StartLoad began is over; kRefused = before load_began(), so what was loaded still is.
+  /// The load that StartLoad began is over; kRefused = before load_began(), so what was loaded
+  /// still is.
   enum class LoadResult { kLoaded, kFailed, kRefused };
   [[nodiscard]] Effects load_ended(LoadResult result);
   [[nodiscard]] Effects engine_stopped();
   /// The loaded engine ended by itself.
   [[nodiscard]] Effects engine_died();
-  /// Answers everybody who waits in line and cancels a running load; what is loaded stays. Later requests are refused.
+  /// Answers everybody who waits in line and cancels a running load; what is loaded stays. Later
+  /// requests are refused.
   [[nodiscard]] Effects shutdown_requested();
   /// Stops what is loaded, for nobody's ticket.
   [[nodiscard]] Effects stop_requested();
@@ -70,6 +73,8 @@ class Schedule {
   [[nodiscard]] bool idle() const { return phase_ == Phase::kEmpty; }
 
  private:
+  /// A request for the model that is being loaded right now waits for that load.
+  [[nodiscard]] bool joins_current(std::string const& model, bool force) const;
   enum class Phase { kEmpty, kLoading, kLoaded, kStopping };
   struct Waiting {
     std::string model;
@@ -84,9 +89,9 @@ class Schedule {
   Phase phase_ = Phase::kEmpty;
   bool shutting_down_ = false;
   bool cancelling_ = false;
-  std::string loaded_;                ///< model of kLoaded and kStopping; during kLoading the one before
-  Waiting current_;                   ///< of kLoading
-  std::vector<Ticket> unloads_;       ///< answered when nothing is loaded any more
+  std::string loaded_;           ///< model of kLoaded and kStopping; during kLoading the one before
+  Waiting current_;              ///< of kLoading
+  std::vector<Ticket> unloads_;  ///< answered when nothing is loaded any more
   std::deque<Waiting> queue_;
 };
 

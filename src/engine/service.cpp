@@ -16,22 +16,25 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::size_t kMaxTasks = 256;
-/// How long a broken connection may wait for the news that its engine died. The kernel closes a dead process's
-/// sockets just before it reports the death.
+/// How long a broken connection may wait for the news that its engine died. The kernel closes a
+/// dead process's sockets just before it reports the death.
 constexpr milliseconds kDeathNews{1000};
 constexpr milliseconds kTaskFarewell{5000};
 
 Error shutting_down() { return {Code::kUnavailable, "the server is shutting down"}; }
 Error too_many() {
-  return {Code::kResourceExhausted, "too many requests are waiting for the engine; try again later"};
+  return {Code::kResourceExhausted,
+          "too many requests are waiting for the engine; try again later"};
 }
 
 }  // namespace
 
-/// Brings what tasks report onto the service loop. Outlives the service: after the loop has stopped reports are dropped.
+/// Brings what tasks report onto the service loop. Outlives the service: after the loop has stopped
+/// reports are dropped.
 class Service::Host final : public TaskHost {
  public:
-  Host(Service& service, std::shared_ptr<ServiceLoop> loop) : service_(service), loop_(std::move(loop)) {}
+  Host(Service& service, std::shared_ptr<ServiceLoop> loop)
+      : service_(service), loop_(std::move(loop)) {}
   void connection_broke(std::shared_ptr<EngineTask> task, Error error) override {
     loop_->post_internal([this, task = std::move(task), error = std::move(error)] {
       service_.decide_broken(task, error);
@@ -58,7 +61,8 @@ Service::~Service() { shutdown(milliseconds(0)); }
 
 // ---- The public side: any thread ----
 
-void Service::post_or_refuse(ServiceLoop::Command command, std::function<void(Error)> const& refused) {
+void Service::post_or_refuse(ServiceLoop::Command command,
+                             std::function<void(Error)> const& refused) {
   if (refusing_) {
     refused(shutting_down());
   } else if (!loop_->post(std::move(command))) {
@@ -66,7 +70,8 @@ void Service::post_or_refuse(ServiceLoop::Command command, std::function<void(Er
   }
 }
 
-void Service::load(std::string name, bool force, std::function<void(Result<registry::Model>)> done) {
+void Service::load(std::string name, bool force,
+                   std::function<void(Result<registry::Model>)> done) {
   std::string const wanted(trim(name));
   auto const command = [this, wanted, force, done] {
     Ticket const ticket = ++last_ticket_;
@@ -102,8 +107,8 @@ Generation::LogRow Service::row_logger() {
 }
 
 std::shared_ptr<Running> Service::generate(GenerateRequest request, GenerateCallbacks callbacks) {
-  auto task = std::make_shared<Generation>(dependencies_.loops, host_, std::move(request), std::move(callbacks),
-                                           row_logger());
+  auto task = std::make_shared<Generation>(dependencies_.loops, host_, std::move(request),
+                                           std::move(callbacks), row_logger());
   submit(task);
   return task;
 }
@@ -115,7 +120,8 @@ std::shared_ptr<Running> Service::forward(std::string method, std::string target
   request.target = std::move(target);
   if (!body.empty()) request.headers.set("Content-Type", "application/json");
   request.body = std::move(body);
-  auto task = std::make_shared<ForwardTask>(dependencies_.loops, host_, std::move(request), std::move(callbacks));
+  auto task = std::make_shared<ForwardTask>(dependencies_.loops, host_, std::move(request),
+                                            std::move(callbacks));
   submit(task);
   return task;
 }
@@ -125,7 +131,8 @@ void Service::submit(std::shared_ptr<EngineTask> const& task) {
     std::lock_guard const lock(published_mutex_);
     ++running_tasks_;
   }
-  post_or_refuse([this, task] { start_task(task); }, [&](Error error) { task->refuse(std::move(error)); });
+  post_or_refuse([this, task] { start_task(task); },
+                 [&](Error error) { task->refuse(std::move(error)); });
 }
 
 std::optional<LoadedModel> Service::loaded() const {
@@ -158,7 +165,8 @@ void Service::shutdown(milliseconds grace) {
     last_command_ran_ = true;
     progress_.notify_all();
   });
-  // The load thread ends when its load noticed the cancel, or its engine is stopped: both are bounded there.
+  // The load thread ends when its load noticed the cancel, or its engine is stopped: both are
+  // bounded there.
   lock.lock();
   progress_.wait(lock, [this] { return last_command_ran_ && idle_; });
   if (!progress_.wait_for(lock, kTaskFarewell, [this] { return running_tasks_ == 0; }))
@@ -200,9 +208,11 @@ Effects Service::perform(Effect const& effect) {
 Effects Service::start_load(StartLoad const& effect) {
   auto row = dependencies_.registry.find(effect.model);
   if (row && row->compatibility_status == "incompatible" && !effect.force) {
-    last_outcome_ = fail(Code::kFailedPrecondition,
-                         fmt::format("model '{}' is marked as incompatible: {}. Set force_load to true to try it again.",
-                                     row->model_name, row->compatibility_notes.value_or("no notes")));
+    last_outcome_ = fail(
+        Code::kFailedPrecondition,
+        fmt::format(
+            "model '{}' is marked as incompatible: {}. Set force_load to true to try it again.",
+            row->model_name, row->compatibility_notes.value_or("no notes")));
     return schedule_.load_ended(Schedule::LoadResult::kRefused);
   }
   if (!row) {
@@ -212,9 +222,14 @@ Effects Service::start_load(StartLoad const& effect) {
   schedule_.load_began();
   last_death_.clear();
   loading_name_ = effect.model;
-  LoadJob::Start start{.model = std::move(*row), .previous = nullptr, .number = ++load_number_};
+  LoadJob::Start start{.model = std::move(*row),
+                       .previous = nullptr,
+                       .job_id = 0,
+                       .number = ++load_number_,
+                       .device = device_};
   if (engine_)
-    start.previous = retire_engine({Code::kAborted, fmt::format("model '{}' was unloaded", engine_->info.name)});
+    start.previous =
+        retire_engine({Code::kAborted, fmt::format("model '{}' was unloaded", engine_->info.name)});
   start.job_id = jobs_.begin("load", effect.model, "starting");
   load_ = std::make_shared<LoadJob>(options_, dependencies_, jobs_, std::move(start));
   worker_->post_internal([this, job = load_] {
@@ -238,7 +253,8 @@ void Service::load_finished(std::shared_ptr<LoadJob> const& job, LoadOutcome con
   }
   // Before the answers: who hears that the model is loaded finds it loaded.
   publish();
-  apply(schedule_.load_ended(engine_ ? Schedule::LoadResult::kLoaded : Schedule::LoadResult::kFailed));
+  apply(schedule_.load_ended(engine_ ? Schedule::LoadResult::kLoaded
+                                     : Schedule::LoadResult::kFailed));
 }
 
 void Service::watch_engine() {
@@ -273,7 +289,8 @@ std::shared_ptr<LoadedEngine> Service::retire_engine(Error reason) {
 
 void Service::stop_engine() {
   last_unloaded_ = engine_->info.name;
-  auto engine = retire_engine({Code::kAborted, fmt::format("model '{}' was unloaded", engine_->info.name)});
+  auto engine =
+      retire_engine({Code::kAborted, fmt::format("model '{}' was unloaded", engine_->info.name)});
   worker_->post_internal([this, engine] {
     auto const how = engine->process->stop(options_.stop_grace);
     engine->process.reset();
@@ -290,7 +307,8 @@ void Service::engine_ended() {
   logger("engine")->error("{}", message);
   auto const engine = retire_engine({Code::kUnavailable, message});
   engine->process.reset();
-  last_death_ = std::move(message);
+  last_death_ =
+      fmt::format("the engine of '{}' was lost: {}", engine->info.name, os::to_string(*status));
   apply(schedule_.engine_died());
 }
 
@@ -324,10 +342,13 @@ void Service::answer_unload(std::function<void(Result<std::string>)> const& done
 
 Error Service::no_model() const {
   if (!loading_name_.empty())
-    return {Code::kFailedPrecondition, fmt::format("no model is loaded: '{}' is still being loaded", loading_name_)};
+    return {Code::kFailedPrecondition,
+            fmt::format("no model is loaded: '{}' is still being loaded", loading_name_)};
   if (!last_death_.empty())
-    return {Code::kFailedPrecondition, fmt::format("no model is loaded ({}); load it again", last_death_)};
-  return {Code::kFailedPrecondition, "no model is loaded; load one first with POST /api/orchestrate/load"};
+    return {Code::kFailedPrecondition,
+            fmt::format("no model is loaded ({}); load one again", last_death_)};
+  return {Code::kFailedPrecondition,
+          "no model is loaded; load one first with POST /api/orchestrate/load"};
 }
 
 void Service::start_task(std::shared_ptr<EngineTask> const& task) {
@@ -363,8 +384,10 @@ void Service::forget_task(std::shared_ptr<EngineTask> const& task) {
   progress_.notify_all();
 }
 
-void Service::remove_now(std::string const& name, std::function<void(Result<registry::Model>)> const& done) {
-  // A short write on this loop: between the look at the state and the removal nothing else can happen.
+void Service::remove_now(std::string const& name,
+                         std::function<void(Result<registry::Model>)> const& done) {
+  // A short write on this loop: between the look at the state and the removal nothing else can
+  // happen.
   if (schedule_.in_use(name)) {
     done(fail(Code::kFailedPrecondition,
               fmt::format("model '{}' is loaded or being loaded; unload it first", name)));
@@ -372,7 +395,8 @@ void Service::remove_now(std::string const& name, std::function<void(Result<regi
   }
   auto row = dependencies_.registry.find(name);
   if (row) {
-    if (auto removed = dependencies_.registry.remove(row->id); !removed) row = fail(std::move(removed).error());
+    if (auto removed = dependencies_.registry.remove(row->id); !removed)
+      row = fail(std::move(removed).error());
   }
   done(std::move(row));
 }
@@ -382,8 +406,10 @@ void Service::validate_now(std::function<void(Result<ValidateOutcome>)> const& d
     done(fail(no_model()));
     return;
   }
-  ValidateOutcome outcome{
-      .model_name = engine_->info.name, .device = engine_->info.device, .dtype = engine_->info.dtype, .error = {}};
+  ValidateOutcome outcome{.model_name = engine_->info.name,
+                          .device = engine_->info.device,
+                          .dtype = engine_->info.dtype,
+                          .error = {}};
   GenerateCallbacks callbacks;
   callbacks.on_done = [outcome, done](Result<GenerateStats> result) {
     ValidateOutcome filled = outcome;
@@ -400,8 +426,8 @@ void Service::validate_now(std::function<void(Result<ValidateOutcome>)> const& d
     std::lock_guard const lock(published_mutex_);
     ++running_tasks_;
   }
-  start_task(std::make_shared<Generation>(dependencies_.loops, host_, std::move(request), std::move(callbacks),
-                                          Generation::LogRow()));
+  start_task(std::make_shared<Generation>(dependencies_.loops, host_, std::move(request),
+                                          std::move(callbacks), Generation::LogRow()));
 }
 
 }  // namespace homelab::engine

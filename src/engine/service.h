@@ -26,7 +26,8 @@ class Service final : public EngineService {
           std::unique_ptr<ServiceLoop> worker);
   ~Service() override;
 
-  void load(std::string name, bool force, std::function<void(Result<registry::Model>)> done) override;
+  void load(std::string name, bool force,
+            std::function<void(Result<registry::Model>)> done) override;
   void unload(std::function<void(Result<std::string>)> done) override;
   void remove_model(std::string name, std::function<void(Result<registry::Model>)> done) override;
   [[nodiscard]] std::optional<LoadedModel> loaded() const override;
@@ -63,7 +64,8 @@ class Service final : public EngineService {
   void start_task(std::shared_ptr<EngineTask> const& task);
   void decide_broken(std::shared_ptr<EngineTask> const& task, Error const& error);
   void forget_task(std::shared_ptr<EngineTask> const& task);
-  void remove_now(std::string const& name, std::function<void(Result<registry::Model>)> const& done);
+  void remove_now(std::string const& name,
+                  std::function<void(Result<registry::Model>)> const& done);
   void validate_now(std::function<void(Result<ValidateOutcome>)> const& done);
   [[nodiscard]] Error no_model() const;
 
@@ -90,22 +92,24 @@ class Service final : public EngineService {
   std::string loading_name_;
   std::string last_unloaded_;
   std::uint64_t load_number_ = 0;
+  std::shared_ptr<std::optional<std::string>> const device_ =
+      std::make_shared<std::optional<std::string>>();
   Result<registry::Model> last_outcome_ = fail(Code::kInternal, "no load yet");
-  std::string last_death_;                          // why the last engine ended by itself, until the next load
+  std::string last_death_;  // why the last engine ended by itself, until the next load
   std::set<std::shared_ptr<EngineTask>> tasks_;
-  std::map<std::shared_ptr<EngineTask>, Error> broken_;   // connection gone, engine perhaps too
+  std::map<std::shared_ptr<EngineTask>, Error> broken_;  // connection gone, engine perhaps too
 
   mutable std::mutex published_mutex_;
   std::condition_variable progress_;
-  std::shared_ptr<LoadedEngine const> published_;   // guarded by published_mutex_
-  std::size_t running_tasks_ = 0;                   // guarded by published_mutex_
-  bool idle_ = true;                                // guarded by published_mutex_
-  bool shut_down_ = false;                          // guarded by published_mutex_
-  bool last_command_ran_ = false;                   // guarded by published_mutex_
+  std::shared_ptr<LoadedEngine const> published_;  // guarded by published_mutex_
+  std::size_t running_tasks_ = 0;                  // guarded by published_mutex_
+  bool idle_ = true;                               // guarded by published_mutex_
+  bool shut_down_ = false;                         // guarded by published_mutex_
+  bool last_command_ran_ = false;                  // guarded by published_mutex_
 
-  std::mutex shutdown_mutex_;                       // one shutdown at a time
+  std::mutex shutdown_mutex_;  // one shutdown at a time
   std::shared_ptr<ServiceLoop> const loop_;
-  std::unique_ptr<ServiceLoop> const worker_;       // the load thread
+  std::unique_ptr<ServiceLoop> const worker_;  // the load thread
   std::shared_ptr<TaskHost> host_;
 };
 

@@ -63,7 +63,8 @@ void ServiceLoop::run() {
     for (auto const& entry : watched_) fds.push_back(entry.first);
     auto const ready = os::wait_readable(fds, time_to_next_timer());
     for (int const fd : ready) {
-      // A copy, because the command may unwatch itself; looked up anew, because an earlier one may have.
+      // A copy, because the command may unwatch itself; looked up anew, because an earlier one may
+      // have.
       auto const found = watched_.find(fd);
       if (found == watched_.end()) continue;
       Command const command = found->second;

@@ -77,6 +77,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   [[nodiscard]] Next write_rest();
   [[nodiscard]] Next stream_step();
   [[nodiscard]] Next file_step();
+  /// As much of the file as one turn allows.
+  [[nodiscard]] Next send_file_part();
   [[nodiscard]] Next answer_done();
   void cut();
 

@@ -272,6 +272,10 @@ Connection::Next Connection::file_step() {
       close();
       return Next::kAgain;
   }
+  return send_file_part();
+}
+
+Connection::Next Connection::send_file_part() {
   for (std::uint64_t turn = 0; file_left_ > 0;) {
     off_t offset = static_cast<off_t>(file_at_);
     ssize_t const count = ::sendfile(socket_.native_handle(), file_.get(), &offset,

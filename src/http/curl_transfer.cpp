@@ -134,6 +134,7 @@ Status CurlTransfer::prepare(Client::Options const& options) {
   curl_easy_setopt(easy_, CURLOPT_NOPROGRESS, 0L);
   if (request_.total_timeout)
     curl_easy_setopt(easy_, CURLOPT_TIMEOUT, static_cast<long>(request_.total_timeout->count()));
+  if (request_.direct) curl_easy_setopt(easy_, CURLOPT_NOPROXY, "*");
   curl_easy_setopt(easy_, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(easy_, CURLOPT_TCP_KEEPALIVE, 1L);
   curl_easy_setopt(easy_, CURLOPT_BUFFERSIZE, kReceiveBufferBytes);

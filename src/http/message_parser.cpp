@@ -77,6 +77,20 @@ class BeastResponse final : public FieldParser<false> {
 
 constexpr char const* kBodyTooLarge = "the request body is larger than allowed here";
 
+/// Beast 1.81 asserts that it sees at least five bytes when it looks again at a last chunk ("0 CR
+/// LF CR LF") that was not complete before. So after a call that took nothing, fewer bytes are not
+/// shown to it.
+class Reconsideration {
+ public:
+  [[nodiscard]] bool too_early(std::size_t available) const {
+    return took_nothing_ && available < 5;
+  }
+  void note(std::size_t used) { took_nothing_ = used == 0; }
+
+ private:
+  bool took_nothing_ = false;
+};
+
 Refusal bad_request(std::string detail) { return {400, std::move(detail)}; }
 
 std::size_t count_fields(Headers const& headers, std::string_view name) {
@@ -109,6 +123,7 @@ std::optional<Refusal> check_framing(RequestHead& head) {
 struct RequestParser::Impl {
   BeastRequest parser;
   RequestHead head;
+  Reconsideration again;
 };
 
 RequestParser::RequestParser() : impl_(std::make_unique<Impl>()) {
@@ -151,9 +166,10 @@ std::optional<Refusal> RequestParser::begin_body(std::string& body, std::size_t 
 std::optional<Refusal> RequestParser::parse_body(std::string_view bytes, std::size_t& consumed) {
   BeastRequest& parser = impl_->parser;
   consumed = 0;
-  if (parser.is_done()) return std::nullopt;
+  if (parser.is_done() || impl_->again.too_early(bytes.size())) return std::nullopt;
   error_code error;
   consumed = parser.put(boost::asio::const_buffer(bytes.data(), bytes.size()), error);
+  impl_->again.note(consumed);
   if (!error || error == beast_http::error::need_more) return std::nullopt;
   if (error == beast_http::error::body_limit) return Refusal{413, kBodyTooLarge};
   return bad_request("malformed request body: " + error.message());
@@ -180,6 +196,7 @@ HeadSearch find_end_of_head(std::string_view bytes, std::size_t& scanned) {
 struct ResponseParser::Impl {
   explicit Impl(OnData on_data) : parser(std::move(on_data)) {}
   BeastResponse parser;
+  Reconsideration again;
 };
 
 ResponseParser::ResponseParser(bool no_body, OnData on_data)
@@ -191,10 +208,12 @@ ResponseParser::ResponseParser(bool no_body, OnData on_data)
 ResponseParser::~ResponseParser() = default;
 
 Result<std::size_t> ResponseParser::parse(std::string_view bytes) {
-  if (impl_->parser.is_done() || bytes.empty()) return std::size_t{0};
+  if (impl_->parser.is_done() || bytes.empty() || impl_->again.too_early(bytes.size()))
+    return std::size_t{0};
   error_code error;
   std::size_t const used =
       impl_->parser.put(boost::asio::const_buffer(bytes.data(), bytes.size()), error);
+  impl_->again.note(used);
   if (error && error != beast_http::error::need_more)
     return fail(Code::kDataLoss, "not an HTTP response: " + error.message());
   return used;

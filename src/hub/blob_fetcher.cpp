@@ -17,6 +17,7 @@ using namespace std::chrono_literals;
 constexpr std::uint64_t kSmallBytes = 256ULL << 10;
 constexpr std::size_t kBatchFiles = 128;
 constexpr std::size_t kBatchBytes = 8ULL << 20;
+constexpr int kTriesWhenForbidden = 2;
 constexpr auto kLockPoll = 50ms;
 constexpr auto kReportEvery = 50ms;
 constexpr auto kCancelPoll = 100ms;
@@ -259,7 +260,9 @@ void BlobFetcher::try_again(JobPtr const& job, AttemptResult const& result,
   if (!result.transfer && !result.has_head && !is_retryable(result.transfer.error().code))
     return stop_with(Error(result.transfer.error()).in(where(*job)));
   auto const asked = asked_wait(result.headers);
-  auto const wait = job->budget.next_wait(result.received_bytes > 0, asked);
+  auto wait = job->budget.next_wait(result.received_bytes > 0, asked);
+  // A new signed address helps at once or not at all.
+  if (result.http_status == 403 && job->budget.failures() > kTriesWhenForbidden) wait.reset();
   if (!wait) {
     if (result.http_status >= 400)
       return stop_with(error_of_answer(result.http_status, result.headers, where(*job),
@@ -270,8 +273,9 @@ void BlobFetcher::try_again(JobPtr const& job, AttemptResult const& result,
                                   "arrived is kept, so the next try continues there",
                                   where(*job), why, RetryBudget::kTries + 1)});
   }
-  logger("hub")->info("{}: {}; again in {} ms from byte {}", where(*job), why, wait->count(),
-                      job->sink()->kept_bytes());
+  auto const level = *wait >= 1s ? spdlog::level::info : spdlog::level::debug;
+  logger("hub")->log(level, "{}: {}; again in {} ms from byte {}", where(*job), why, wait->count(),
+                     job->sink()->kept_bytes());
   job->not_before = Clock::now() + *wait;
   if (asked) hold_until_ = std::max(hold_until_, job->not_before);
   delayed_.push_back(job);

@@ -61,10 +61,9 @@ struct FetchJob {
 class EventQueue {
  public:
   void post(std::function<void()> event) {
-    {
-      std::lock_guard const guard(mutex_);
-      events_.push_back(std::move(event));
-    }
+    // Told under the lock: after the last event the queue may be gone.
+    std::lock_guard const guard(mutex_);
+    events_.push_back(std::move(event));
     changed_.notify_one();
   }
   /// Waits at most `limit` and gives what there is.

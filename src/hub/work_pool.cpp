@@ -16,10 +16,9 @@ WorkPool::~WorkPool() {
 }
 
 void WorkPool::post(std::function<void()> task) {
-  {
-    std::lock_guard const guard(mutex_);
-    tasks_.push_back(std::move(task));
-  }
+  // Told under the lock: the task may be the last one, after which its owner may destroy this pool.
+  std::lock_guard const guard(mutex_);
+  tasks_.push_back(std::move(task));
   changed_.notify_one();
 }
 

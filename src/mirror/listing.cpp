@@ -12,7 +12,8 @@ namespace {
 
 /// The text that git keeps in place of an LFS file.
 std::string pointer_text(std::string_view sha256, std::uint64_t size_bytes) {
-  return fmt::format("version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize {}\n", sha256, size_bytes);
+  return fmt::format("version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize {}\n", sha256,
+                     size_bytes);
 }
 
 std::string git_id(std::string_view content) {
@@ -32,8 +33,8 @@ json::object lfs_object(cache::TreeFile const& file, std::string_view id_key) {
           {"pointerSize", pointer_text(*file.lfs_sha256, file.size_bytes).size()}};
 }
 
-/// Folders have a git id too, but it cannot be computed without file modes; clients only need it to be one and to change
-/// with the content.
+/// Folders have a git id too, but it cannot be computed without file modes; clients only need it to
+/// be one and to change with the content.
 json::object folder_entry_of(std::string_view path, std::string const& content_text,
                              std::optional<LastCommit> const& last) {
   json::object entry = {{"type", "directory"},
@@ -108,9 +109,12 @@ json::array siblings(cache::Tree const& tree, bool blobs) {
   return out;
 }
 
-cache::TreeFile file_of_blob(cache::RepoPath path, std::uint64_t size_bytes, cache::BlobName const& blob) {
-  if (!blob.is_sha256()) return {std::move(path), size_bytes, blob.text(), std::nullopt, std::nullopt};
-  return {std::move(path), size_bytes, git_id(pointer_text(blob.text(), size_bytes)), blob.text(), std::nullopt};
+cache::TreeFile file_of_blob(cache::RepoPath path, std::uint64_t size_bytes,
+                             cache::BlobName const& blob) {
+  if (!blob.is_sha256())
+    return {std::move(path), size_bytes, blob.text(), std::nullopt, std::nullopt};
+  return {std::move(path), size_bytes, git_id(pointer_text(blob.text(), size_bytes)), blob.text(),
+          std::nullopt};
 }
 
 json::object repo_header(cache::RepoId const& repo) {

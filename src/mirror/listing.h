@@ -16,20 +16,24 @@ struct LastCommit {
 };
 
 /// A tree entry for one file. Xet hashes are left out.
-[[nodiscard]] json::object file_entry(cache::TreeFile const& file, std::optional<LastCommit> const& last);
+[[nodiscard]] json::object file_entry(cache::TreeFile const& file,
+                                      std::optional<LastCommit> const& last);
 
-/// Entries of a folder (empty: the root), files and sub-folders, sorted by path. Empty array: no such folder.
-[[nodiscard]] json::array folder_entries(cache::Tree const& tree, std::string_view folder, bool recursive,
-                                         std::optional<LastCommit> const& last);
+/// Entries of a folder (empty: the root), files and sub-folders, sorted by path. Empty array: no
+/// such folder.
+[[nodiscard]] json::array folder_entries(cache::Tree const& tree, std::string_view folder,
+                                         bool recursive, std::optional<LastCommit> const& last);
 
 /// The entry of a folder that has files in the listing; nullopt when there is none.
-[[nodiscard]] std::optional<json::object> folder_entry(cache::Tree const& tree, std::string_view folder,
+[[nodiscard]] std::optional<json::object> folder_entry(cache::Tree const& tree,
+                                                       std::string_view folder,
                                                        std::optional<LastCommit> const& last);
 
 /// "siblings" of a repository's information.
 [[nodiscard]] json::array siblings(cache::Tree const& tree, bool blobs);
 
-/// What the listing would say about a file of which only the blob is known. An LFS file's git id is that of its pointer.
+/// What the listing would say about a file of which only the blob is known. An LFS file's git id is
+/// that of its pointer.
 [[nodiscard]] cache::TreeFile file_of_blob(cache::RepoPath path, std::uint64_t size_bytes,
                                            cache::BlobName const& blob);
 

@@ -28,24 +28,32 @@ constexpr std::size_t kMaxRevisionSegments = 8;
 constexpr std::string_view kPullRequests = "refs/pr/";
 constexpr std::string_view kConverts = "refs/convert/";
 
-tl::unexpected<Refusal> refuse(Reason reason, std::string message, std::optional<CommitHash> commit = std::nullopt) {
+tl::unexpected<Refusal> refuse(Reason reason, std::string message,
+                               std::optional<CommitHash> commit = std::nullopt) {
   // The message becomes a header line.
-  std::ranges::replace_if(message, [](char c) { return static_cast<unsigned char>(c) < 0x20; }, ' ');
+  std::ranges::replace_if(
+      message, [](char c) { return static_cast<unsigned char>(c) < 0x20; }, ' ');
   return tl::unexpected<Refusal>(Refusal{reason, std::move(message), std::move(commit)});
 }
 
-tl::unexpected<Refusal> not_complete(RepoId const& repo, CommitHash const& commit, std::string_view what) {
+tl::unexpected<Refusal> not_complete(RepoId const& repo, CommitHash const& commit,
+                                     std::string_view what) {
   return refuse(Reason::kNotComplete,
-                fmt::format("{} of {} at {} is not completely in this cache", what, repo.text(), commit.text()), commit);
+                fmt::format("{} of {} at {} is not completely in this cache", what, repo.text(),
+                            commit.text()),
+                commit);
 }
 
-tl::unexpected<Refusal> no_entry(RepoId const& repo, CommitHash const& commit, std::string_view path) {
+tl::unexpected<Refusal> no_entry(RepoId const& repo, CommitHash const& commit,
+                                 std::string_view path) {
   return refuse(Reason::kEntryNotFound,
-                fmt::format("{} does not exist in {} at {}", path, repo.text(), commit.text()), commit);
+                fmt::format("{} does not exist in {} at {}", path, repo.text(), commit.text()),
+                commit);
 }
 
 /// The folders of a repository that exist; kRepoNotFound when none does.
-Answer<std::vector<RepoFolder>> folders_of(std::vector<Path> const& hub_folders, RepoId const& repo) {
+Answer<std::vector<RepoFolder>> folders_of(std::vector<Path> const& hub_folders,
+                                           RepoId const& repo) {
   std::vector<RepoFolder> out;
   for (auto const& hub : hub_folders) {
     RepoFolder folder(hub, repo);
@@ -53,19 +61,22 @@ Answer<std::vector<RepoFolder>> folders_of(std::vector<Path> const& hub_folders,
     if (std::filesystem::is_directory(folder.path(), error)) out.push_back(std::move(folder));
   }
   if (out.empty())
-    return refuse(Reason::kRepoNotFound, fmt::format("repository {} is not in this cache", repo.text()));
+    return refuse(Reason::kRepoNotFound,
+                  fmt::format("repository {} is not in this cache", repo.text()));
   return out;
 }
 
 bool knows_commit(RepoFolder const& folder, CommitHash const& commit) {
   std::error_code error;
   if (std::filesystem::is_directory(folder.snapshot_path(commit), error)) return true;
-  if (std::filesystem::exists(folder.path() / "trees" / (commit.text() + ".json"), error)) return true;
+  if (std::filesystem::exists(folder.path() / "trees" / (commit.text() + ".json"), error))
+    return true;
   auto const refs = folder.refs();
   return refs && std::ranges::any_of(*refs, [&](auto const& ref) { return ref.second == commit; });
 }
 
-Answer<CommitHash> commit_of(std::vector<RepoFolder> const& folders, RepoId const& repo, Revision const& asked) {
+Answer<CommitHash> commit_of(std::vector<RepoFolder> const& folders, RepoId const& repo,
+                             Revision const& asked) {
   // "HEAD" is how some clients say "the default branch".
   Revision const revision = asked.text() == "HEAD" ? Revision::main() : asked;
   std::optional<Error> broken;
@@ -79,7 +90,8 @@ Answer<CommitHash> commit_of(std::vector<RepoFolder> const& folders, RepoId cons
                 fmt::format("revision {} of {} is not in this cache", asked.text(), repo.text()));
 }
 
-/// A stored listing of the commit. An unreadable one counts as none: the files may be good all the same.
+/// A stored listing of the commit. An unreadable one counts as none: the files may be good all the
+/// same.
 std::optional<Tree> tree_of(std::vector<RepoFolder> const& folders, CommitHash const& commit) {
   for (auto const& folder : folders) {
     auto tree = folder.read_tree(commit);
@@ -93,7 +105,8 @@ std::string date_of(std::vector<RepoFolder> const& folders, CommitHash const& co
   for (auto const& folder : folders) {
     auto const found = os::stat_target(folder.snapshot_path(commit));
     if (!found) continue;
-    auto const since = std::chrono::seconds(found->st_mtim.tv_sec) + std::chrono::nanoseconds(found->st_mtim.tv_nsec);
+    auto const since = std::chrono::seconds(found->st_mtim.tv_sec) +
+                       std::chrono::nanoseconds(found->st_mtim.tv_nsec);
     return to_iso_utc(UtcTime(std::chrono::duration_cast<std::chrono::microseconds>(since)));
   }
   return to_iso_utc(UtcTime());
@@ -111,7 +124,8 @@ struct Located {
   }
 };
 
-Answer<Located> locate(std::vector<Path> const& hub_folders, RepoId const& repo, Revision const& revision) {
+Answer<Located> locate(std::vector<Path> const& hub_folders, RepoId const& repo,
+                       Revision const& revision) {
   auto folders = folders_of(hub_folders, repo);
   if (!folders) return tl::unexpected(folders.error());
   auto commit = commit_of(*folders, repo, revision);
@@ -121,14 +135,16 @@ Answer<Located> locate(std::vector<Path> const& hub_folders, RepoId const& repo,
 }
 
 /// Opens an entry in the first folder where it is what the listing says (if there is a listing).
-std::optional<ResolvedFile> open_in(Located const& at, RepoPath const& path, cache::TreeFile const* listed) {
+std::optional<ResolvedFile> open_in(Located const& at, RepoPath const& path,
+                                    cache::TreeFile const* listed) {
   for (auto const& folder : at.folders) {
     auto entry = folder.open_entry(at.commit, path);
     if (!entry) continue;
     std::optional<BlobName> etag = entry->blob;
     if (listed) {
       auto const name = listed->blob_name();
-      bool const right = name && entry->size_bytes == listed->size_bytes && (!etag || *etag == *name);
+      bool const right =
+          name && entry->size_bytes == listed->size_bytes && (!etag || *etag == *name);
       if (!right) continue;
       etag = *name;
     }
@@ -165,20 +181,27 @@ int Refusal::http_status() const {
   switch (reason) {
     case Reason::kRepoNotFound:
     case Reason::kRevisionNotFound:
-    case Reason::kEntryNotFound: return 404;
-    case Reason::kNotComplete: return 503;
-    case Reason::kBroken: return 500;
+    case Reason::kEntryNotFound:
+      return 404;
+    case Reason::kNotComplete:
+      return 503;
+    case Reason::kBroken:
+      return 500;
   }
   return 500;
 }
 
 std::string_view Refusal::hub_code() const {
   switch (reason) {
-    case Reason::kRepoNotFound: return "RepoNotFound";
-    case Reason::kRevisionNotFound: return "RevisionNotFound";
-    case Reason::kEntryNotFound: return "EntryNotFound";
+    case Reason::kRepoNotFound:
+      return "RepoNotFound";
+    case Reason::kRevisionNotFound:
+      return "RevisionNotFound";
+    case Reason::kEntryNotFound:
+      return "EntryNotFound";
     case Reason::kNotComplete:
-    case Reason::kBroken: return {};
+    case Reason::kBroken:
+      return {};
   }
   return {};
 }
@@ -198,17 +221,19 @@ Answer<Document> Mirror::repo_info(RepoId const& repo, Revision const& revision,
   return Document{at->commit, std::move(body)};
 }
 
-Answer<Document> Mirror::tree(RepoId const& repo, Revision const& revision, TreeQuery const& query) const {
+Answer<Document> Mirror::tree(RepoId const& repo, Revision const& revision,
+                              TreeQuery const& query) const {
   auto const at = locate(hub_folders_, repo, revision);
   if (!at) return tl::unexpected(at.error());
   if (!at->tree) return not_complete(repo, at->commit, "the list of files");
-  auto entries = folder_entries(*at->tree, query.folder, query.recursive, at->last_commit(query.expand));
+  auto entries =
+      folder_entries(*at->tree, query.folder, query.recursive, at->last_commit(query.expand));
   if (entries.empty() && !query.folder.empty()) return no_entry(repo, at->commit, query.folder);
   return Document{at->commit, std::move(entries)};
 }
 
-Answer<Document> Mirror::paths_info(RepoId const& repo, Revision const& revision, std::span<std::string const> paths,
-                                    bool expand) const {
+Answer<Document> Mirror::paths_info(RepoId const& repo, Revision const& revision,
+                                    std::span<std::string const> paths, bool expand) const {
   auto const at = locate(hub_folders_, repo, revision);
   if (!at) return tl::unexpected(at.error());
   auto const last = at->last_commit(expand);
@@ -220,9 +245,11 @@ Answer<Document> Mirror::paths_info(RepoId const& repo, Revision const& revision
     if (auto const file = describe(*at, *path)) {
       out.push_back(file_entry(*file, last));
     } else if (at->tree) {
-      if (auto folder = folder_entry(*at->tree, path->text(), last)) out.push_back(std::move(*folder));
-    } else if (std::ranges::none_of(at->folders,
-                                    [&](auto const& f) { return f.is_marked_absent(at->commit, *path); })) {
+      if (auto folder = folder_entry(*at->tree, path->text(), last))
+        out.push_back(std::move(*folder));
+    } else if (std::ranges::none_of(at->folders, [&](auto const& f) {
+                 return f.is_marked_absent(at->commit, *path);
+               })) {
       return not_complete(repo, at->commit, path->text());
     }
   }
@@ -275,7 +302,8 @@ Answer<json::value> Mirror::list(std::string_view search, std::size_t limit) con
   return json::value(std::move(out));
 }
 
-Answer<ResolvedFile> Mirror::resolve(RepoId const& repo, Revision const& revision, RepoPath const& path) const {
+Answer<ResolvedFile> Mirror::resolve(RepoId const& repo, Revision const& revision,
+                                     RepoPath const& path) const {
   auto const at = locate(hub_folders_, repo, revision);
   if (!at) return tl::unexpected(at.error());
   auto const* listed = at->tree ? at->tree->find(path.text()) : nullptr;
@@ -288,7 +316,8 @@ Answer<ResolvedFile> Mirror::resolve(RepoId const& repo, Revision const& revisio
   return not_complete(repo, at->commit, path.text());
 }
 
-Answer<RevisionAndPath> Mirror::split_revision(RepoId const& repo, std::span<std::string const> segments) const {
+Answer<RevisionAndPath> Mirror::split_revision(RepoId const& repo,
+                                               std::span<std::string const> segments) const {
   auto const join = [](std::span<std::string const> parts) {
     std::string out;
     for (auto const& part : parts) {
@@ -310,7 +339,8 @@ Answer<RevisionAndPath> Mirror::split_revision(RepoId const& repo, std::span<std
       auto const revision = Revision::parse(join(segments.first(count)));
       if (revision && commit_of(*folders, repo, *revision)) return take(count);
     }
-    // Not here, but by its form one name: the answer must be "no such revision", not "no such branch refs".
+    // Not here, but by its form one name: the answer must be "no such revision", not "no such
+    // branch refs".
     bool const special = segments[0] == "refs" && (segments[1] == "pr" || segments[1] == "convert");
     if (special && segments.size() >= 3) return take(3);
   }

@@ -3,36 +3,40 @@
 #include <fmt/format.h>
 #include <sqlite3.h>
 
+#include <array>
+
 namespace homelab::registry {
 namespace {
 
 constexpr int kBusyTimeoutMs = 10'000;
 
+struct Meaning {
+  int sqlite;
+  Code code;
+};
+constexpr std::array kMeanings{
+    Meaning{SQLITE_CORRUPT, Code::kDataLoss},
+    Meaning{SQLITE_NOTADB, Code::kDataLoss},
+    Meaning{SQLITE_FORMAT, Code::kDataLoss},
+    Meaning{SQLITE_FULL, Code::kResourceExhausted},
+    Meaning{SQLITE_NOMEM, Code::kResourceExhausted},
+    Meaning{SQLITE_TOOBIG, Code::kResourceExhausted},
+    Meaning{SQLITE_READONLY, Code::kPermissionDenied},
+    Meaning{SQLITE_PERM, Code::kPermissionDenied},
+    Meaning{SQLITE_AUTH, Code::kPermissionDenied},
+    Meaning{SQLITE_BUSY, Code::kUnavailable},
+    Meaning{SQLITE_LOCKED, Code::kUnavailable},
+    Meaning{SQLITE_IOERR, Code::kUnavailable},
+    Meaning{SQLITE_CANTOPEN, Code::kUnavailable},
+    Meaning{SQLITE_CONSTRAINT_UNIQUE, Code::kAlreadyExists},
+    Meaning{SQLITE_CONSTRAINT_PRIMARYKEY, Code::kAlreadyExists},
+};
+
 Code code_of(SQLite::Exception const& thrown) {
-  if (thrown.getExtendedErrorCode() == SQLITE_CONSTRAINT_UNIQUE ||
-      thrown.getExtendedErrorCode() == SQLITE_CONSTRAINT_PRIMARYKEY)
-    return Code::kAlreadyExists;
-  switch (thrown.getErrorCode()) {
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-    case SQLITE_FORMAT:
-      return Code::kDataLoss;
-    case SQLITE_FULL:
-    case SQLITE_NOMEM:
-    case SQLITE_TOOBIG:
-      return Code::kResourceExhausted;
-    case SQLITE_READONLY:
-    case SQLITE_PERM:
-    case SQLITE_AUTH:
-      return Code::kPermissionDenied;
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-    case SQLITE_IOERR:
-    case SQLITE_CANTOPEN:
-      return Code::kUnavailable;
-    default:
-      return Code::kInternal;
-  }
+  for (Meaning const& meaning : kMeanings)
+    if (meaning.sqlite == thrown.getErrorCode() || meaning.sqlite == thrown.getExtendedErrorCode())
+      return meaning.code;
+  return Code::kInternal;
 }
 
 /// Why the file cannot be opened, as far as the file system tells.

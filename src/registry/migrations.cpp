@@ -1,5 +1,6 @@
 #include "migrations.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sqlite3.h>
 
@@ -136,25 +137,44 @@ Status check_health(SQLite::Database& database, std::filesystem::path const& fil
                   file.string(), answer));
 }
 
-/// A copy through a second connection, while `database` holds the write lock: nobody can write
-/// between copy and change.
-Result<std::filesystem::path> back_up(std::filesystem::path const& file, int schema) {
+std::filesystem::path backup_name(std::filesystem::path const& file, int schema) {
   std::string stamp;
   for (char const c : to_iso_utc(utc_now()).substr(0, 19))
     if (c != '-' && c != ':') stamp.push_back(c);
-  std::filesystem::path const copy = fmt::format("{}.backup-{}-{}Z", file.string(), schema, stamp);
-  ASSIGN_OR_RETURN(Connection const reader, open_connection(file, false));
-  SQLite::Statement statement(*reader, "VACUUM INTO ?");
-  statement.bind(1, copy.string());
-  statement.exec();
-  return copy;
+  return fmt::format("{}.backup-{}-{}Z", file.string(), schema, stamp);
 }
 
-Status run_one(SQLite::Database& database, int number) {
+/// A copy through a second connection, while the caller holds the write lock: nobody can write
+/// between copy and change.
+Status copy_database(std::filesystem::path const& file, std::filesystem::path const& copy) {
+  ASSIGN_OR_RETURN(Connection const reader, open_connection(file, false));
+  {
+    SQLite::Statement statement(*reader, "VACUUM INTO ?");
+    statement.bind(1, copy.string());
+    statement.exec();
+  }
+  // The copy must survive a power cut during the change; SQLite does not sync it.
+  ASSIGN_OR_RETURN(os::UniqueFd const written, os::open_file(copy, O_RDONLY));
+  RETURN_IF_ERROR(os::sync_data(written.get()));
+  return os::sync_folder(copy.parent_path());
+}
+
+Result<std::filesystem::path> back_up(std::filesystem::path const& file, int schema) {
+  std::filesystem::path copy = backup_name(file, schema);
+  if (std::filesystem::exists(copy))
+    return fail(Code::kAlreadyExists,
+                fmt::format("the backup {} exists already; move it away", copy.string()));
+  Status copied = contain([&] { return copy_database(file, copy); });
+  if (copied) return copy;
+  RETURN_IF_ERROR(os::remove_file(copy));
+  return fail(std::move(copied).error().in(
+      fmt::format("copy the database {} to {} before its upgrade", file.string(), copy.string())));
+}
+
+void run_one(SQLite::Database& database, int number) {
   database.exec(sql_of(migrations()[static_cast<std::size_t>(number - 1)]));
   if (number == 1) add_missing_columns(database);
   database.exec(fmt::format("PRAGMA user_version = {}", number));
-  return {};
 }
 
 }  // namespace
@@ -165,22 +185,19 @@ Result<std::optional<std::filesystem::path>> migrate(SQLite::Database& database,
                                                      std::filesystem::path const& file) {
   std::optional<std::filesystem::path> backup;
   RETURN_IF_ERROR(check_owner(database, file, schema_of(database)));
+  if (schema_of(database) == newest_schema()) return backup;
   database.createFunction("homelab_local_to_utc", 1, true, nullptr, local_to_utc_function, nullptr,
                           nullptr, nullptr);
-  bool checked = false;
-  while (schema_of(database) < newest_schema()) {
-    WriteTransaction transaction(database);
-    int const schema = schema_of(database);
-    if (schema >= newest_schema()) break;
-    if (!checked && !tables_of(database).empty()) {
-      RETURN_IF_ERROR(check_owner(database, file, schema));
-      RETURN_IF_ERROR(check_health(database, file));
-      ASSIGN_OR_RETURN(backup, back_up(file, schema));
-    }
-    checked = true;
-    RETURN_IF_ERROR(run_one(database, schema + 1));
-    transaction.commit();
+  WriteTransaction transaction(database);
+  // Asked again under the lock: another process may have done the work while we waited.
+  int const schema = schema_of(database);
+  RETURN_IF_ERROR(check_owner(database, file, schema));
+  if (!tables_of(database).empty() && schema < newest_schema()) {
+    RETURN_IF_ERROR(check_health(database, file));
+    ASSIGN_OR_RETURN(backup, back_up(file, schema));
   }
+  for (int number = schema + 1; number <= newest_schema(); ++number) run_one(database, number);
+  transaction.commit();
   return backup;
 }
 

@@ -4,7 +4,9 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <chrono>
 #include <mutex>
+#include <thread>
 
 #include "base/log.h"
 #include "base/strings.h"
@@ -336,19 +338,35 @@ class SqliteRegistry final : public Registry {
   PerformanceWriter performance_;  ///< last: its thread uses everything above
 };
 
+/// "PRAGMA journal_mode = WAL" does not wait for other processes that do the same just now,
+/// whatever the busy timeout.
+std::string switch_to_write_ahead_log(SQLite::Database& database) {
+  constexpr auto kPatience = std::chrono::seconds(10);
+  constexpr auto kPause = std::chrono::milliseconds(5);
+  auto const give_up = std::chrono::steady_clock::now() + kPatience;
+  while (true) {
+    try {
+      return database.execAndGet("PRAGMA journal_mode = WAL").getString();
+    } catch (SQLite::Exception const& thrown) {
+      if (thrown.getErrorCode() != SQLITE_BUSY || std::chrono::steady_clock::now() > give_up) throw;
+    }
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
 /// Write-ahead logging: readers never wait for the writer. A property of the file, so it is set
 /// once and stays.
-Status use_write_ahead_log(SQLite::Database& database, std::filesystem::path const& file) {
+void use_write_ahead_log(SQLite::Database& database, std::filesystem::path const& file) {
   std::string mode = database.execAndGet("PRAGMA journal_mode").getString();
-  if (mode != "wal") mode = database.execAndGet("PRAGMA journal_mode = WAL").getString();
+  if (mode != "wal") mode = switch_to_write_ahead_log(database);
   if (mode != "wal") {
     logger("registry")
         ->warn(
             "{}: the file system does not allow a write-ahead log (journal mode {}); lists may "
-            "wait for writes",
+            "wait for "
+            "writes",
             file.string(), mode);
   }
-  return {};
 }
 
 bool is_new(SQLite::Database& database) {
@@ -372,12 +390,12 @@ Result<std::unique_ptr<Registry>> Registry::open(std::filesystem::path const& fi
     RETURN_IF_ERROR(refuse_read_only(*writing, file));
     // A file of somebody else keeps its mode until it has been checked; a new one is made with
     // fewer syncs this way.
-    if (is_new(*writing)) RETURN_IF_ERROR(use_write_ahead_log(*writing, file));
+    if (is_new(*writing)) use_write_ahead_log(*writing, file);
     ASSIGN_OR_RETURN(auto const backup, migrate(*writing, file));
     if (backup)
       logger("registry")
           ->info("{} was upgraded; the file as it was: {}", file.string(), backup->string());
-    RETURN_IF_ERROR(use_write_ahead_log(*writing, file));
+    use_write_ahead_log(*writing, file);
     ASSIGN_OR_RETURN(Connection reading, open_connection(file, false));
     return std::unique_ptr<Registry>(
         std::make_unique<SqliteRegistry>(std::move(writing), std::move(reading)));

@@ -19,6 +19,8 @@ import running  # noqa: E402
 FAKE_ENGINE = pathlib.Path(os.environ.get(
     "HOMELAB_LLM_FAKE_ENGINE", running.PROGRAM.parent.parent / "tests" / "support" / "fake_engine" / "fake_engine"))
 
+SECRET = "hf_notForAnybodysEyes"
+
 
 class House:
     """A running server with its folder, and a client for it."""
@@ -29,7 +31,8 @@ class House:
         self.cache = folder / "hf-cache"
         self.server = running.Server(folder, running.environment(
             folder / "home", PRIMARY_CACHE_PATH=self.cache, SECONDARY_CACHE_PATH=folder / "second",
-            DATABASE_PATH=folder / "models.db", HOMELAB_LLM_ENGINE=FAKE_ENGINE, HF_HUB_OFFLINE="1"))
+            DATABASE_PATH=folder / "models.db", HOMELAB_LLM_ENGINE=FAKE_ENGINE, HF_HUB_OFFLINE="1",
+            HF_TOKEN=SECRET))
         self.url = f"http://127.0.0.1:{self.server.port}"
         self.http = httpx.Client(base_url=self.url, timeout=60, trust_env=False)
         self.count = 0
@@ -66,7 +69,9 @@ def house(tmp_path_factory):
     made = House(tmp_path_factory.mktemp("house"))
     yield made
     made.http.close()
-    assert made.server.stop() == 0, made.server.log.read_text()
+    log = made.server.log.read_text()
+    assert made.server.stop() == 0, log
+    assert SECRET not in log
 
 
 @pytest.fixture

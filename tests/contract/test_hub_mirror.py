@@ -1,6 +1,7 @@
 """The cache as a Hub, used by the real huggingface_hub client."""
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import sys
 import httpx
 import pytest
 
+NOTE = "sub dir/nöte+#.txt"
 COMMIT = "89abcdef0123456789abcdef0123456789abcdef"
 
 
@@ -18,19 +20,25 @@ def git_oid(content: bytes) -> str:
 @pytest.fixture(scope="module")
 def repo(house):
     """A snapshot as the Hub's client writes it; gives {path: content}."""
-    files = {"config.json": b'{"model_type": "llama"}', "tokenizer.json": b"{}", "sub dir/n\xc3\xb6te+#.txt".decode(): b"note",
+    files = {"config.json": b'{"model_type": "llama"}', "tokenizer.json": b"{}", NOTE: b"note",
              "model.safetensors": os.urandom(300_000)}
     folder = house.cache / "hub" / "models--org--mirrored"
     (folder / "blobs").mkdir(parents=True)
     (folder / "refs").mkdir()
     (folder / "refs" / "main").write_text(COMMIT)
+    listing = {}
     for path, content in files.items():
         large = path.endswith(".safetensors")
         blob = hashlib.sha256(content).hexdigest() if large else git_oid(content)
         (folder / "blobs" / blob).write_bytes(content)
+        listing[path] = {"size": len(content), "blob_id": git_oid(content)}
+        if large:
+            listing[path].update(lfs_sha256=blob, lfs_size=len(content))
         link = folder / "snapshots" / COMMIT / path
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to("../" * (2 + path.count("/")) + f"blobs/{blob}")
+    (folder / "trees").mkdir()
+    (folder / "trees" / f"{COMMIT}.json").write_text(json.dumps({"format_version": 1, "files": listing}, indent=1, sort_keys=True))
     return files
 
 
@@ -77,12 +85,22 @@ def test_the_real_client_downloads_files(house, repo, tmp_path):
     out = client_script(house, tmp_path, """
 from huggingface_hub import hf_hub_download, HfApi
 print(hf_hub_download("org/mirrored", "model.safetensors"))
-print(hf_hub_download("org/mirrored", "sub dir/n\\u00f6te+#.txt", revision="refs/heads/main".split("/")[-1]))
+print(hf_hub_download("org/mirrored", "sub dir/n\\u00f6te+#.txt"))
 print(HfApi().model_info("org/mirrored").sha)
 """).splitlines()
     assert open(out[0], "rb").read() == repo["model.safetensors"]
     assert open(out[1], "rb").read() == b"note"
     assert out[2] == COMMIT
+
+
+def test_the_real_client_downloads_a_whole_snapshot(house, repo, tmp_path):
+    out = client_script(house, tmp_path, """
+from huggingface_hub import snapshot_download
+print(snapshot_download("org/mirrored"))
+""").strip()
+    for path, content in repo.items():
+        with open(os.path.join(out, path), "rb") as file:
+            assert file.read() == content
 
 
 def test_the_real_client_sees_that_a_file_is_not_there(house, repo, tmp_path):

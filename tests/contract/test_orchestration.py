@@ -5,6 +5,7 @@ import re
 import threading
 
 import running
+from conftest import SECRET
 
 
 def load(house, name, **fields):
@@ -146,4 +147,6 @@ def test_explain_leads_from_the_setting_to_the_files(house):
     assert answer["model"]["repo_folder"] == str(house.cache / "hub" / "models--org--chain")
     assert answer["model"]["complete"] is False
     assert house.http.get("/api/explain?model=nobody").status_code == 404
-    assert json.dumps(answer).find("hf_") == -1 or "HF_TOKEN" in json.dumps(answer)
+    token = [row for row in answer["settings"] if row["name"] == "HF_TOKEN"][0]
+    assert token["origin"] == "environment"
+    assert SECRET not in json.dumps(answer)

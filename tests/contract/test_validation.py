@@ -30,8 +30,6 @@ FIELDS = [
     (LOGGING, {"enable": True}, ["enable"]),
 ]
 
-CASES = [(path, {**base, field: value}) for path, base, fields in FIELDS for field in fields for value in VALUES]
-
 
 def ask_both(house, path, content, content_type="application/json"):
     headers = {"content-type": content_type} if content_type else {}
@@ -40,8 +38,7 @@ def ask_both(house, path, content, content_type="application/json"):
 
 def assert_same_verdict(ours, theirs, case):
     if theirs.status_code < 300:
-        assert ours.status_code not in (400, 422) or "detail" in ours.json() and isinstance(ours.json()["detail"], str), (
-            case, ours.text)
+        # What is accepted may still be refused for other reasons (an unknown model, a bad location), never as unreadable.
         assert ours.status_code != 422, (case, ours.text)
         return
     assert ours.status_code == theirs.status_code, (case, ours.text, theirs.text)

@@ -1,10 +1,10 @@
-// Drives the cache module from Python tests. Built twice: `cache_probe` with the normal library, `cache_crash_writer`
-// with crash points (HOMELAB_LLM_CRASH_AT_STEP).
+// Drives the cache module from Python tests. Built twice: `cache_probe` with the normal library,
+// `cache_crash_writer` with crash points (HOMELAB_LLM_CRASH_AT_STEP).
 //
 //   write HUB REPO COMMIT REVISION SOURCE   publishes every file below SOURCE as that commit
-//   show HUB REPO REVISION                  JSON: what the reader sees, every blob checked against its name
-//   lock HUB REPO BLOB                      takes the etag lock, prints "locked", holds it until stdin ends
-//   try-lock HUB REPO BLOB                  prints "free" or "busy"
+//   show HUB REPO REVISION                  JSON: what the reader sees, every blob checked against
+//   its name lock HUB REPO BLOB                      takes the etag lock, prints "locked", holds it
+//   until stdin ends try-lock HUB REPO BLOB                  prints "free" or "busy"
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -49,7 +49,8 @@ Result<std::vector<Source>> read_sources(Path const& folder) {
   std::vector<Source> out;
   for (auto const& entry : fs::recursive_directory_iterator(folder)) {
     if (!entry.is_regular_file()) continue;
-    ASSIGN_OR_RETURN(RepoPath path, RepoPath::parse(entry.path().lexically_relative(folder).string()));
+    ASSIGN_OR_RETURN(RepoPath path,
+                     RepoPath::parse(entry.path().lexically_relative(folder).string()));
     ASSIGN_OR_RETURN(std::string content, os::read_file(entry.path(), kLimitBytes));
     BlobName blob = hash_of(content, content.size() >= kLargeBytes);
     out.push_back({std::move(path), std::move(content), std::move(blob)});
@@ -73,7 +74,8 @@ Status put_large(RepoWriter const& writer, Source const& source) {
 Tree tree_of(std::vector<Source> const& sources) {
   Tree tree;
   for (auto const& source : sources) {
-    TreeFile file{source.path, source.content.size(), hash_of(source.content, false).text(), {}, {}};
+    TreeFile file{
+        source.path, source.content.size(), hash_of(source.content, false).text(), {}, {}};
     if (source.blob.is_sha256()) file.lfs_sha256 = source.blob.text();
     tree.files.push_back(std::move(file));
   }
@@ -123,7 +125,8 @@ Status show(std::span<std::string const> args) {
   if (auto const commit = folder.read_ref(revision)) {
     out["commit"] = commit->text();
     ASSIGN_OR_RETURN(auto const view, folder.snapshot(*commit));
-    for (auto const& file : view.files) out["files"].as_object()[file.path.text()] = file.size_bytes;
+    for (auto const& file : view.files)
+      out["files"].as_object()[file.path.text()] = file.size_bytes;
     out["dangling"] = view.dangling.size();
     ASSIGN_OR_RETURN(auto const tree, folder.read_tree(*commit));
     out["listed"] = tree ? tree->files.size() : 0;

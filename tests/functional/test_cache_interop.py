@@ -183,6 +183,28 @@ def test_files_of_the_shared_store_are_used_through_both_links(tmp_path):
     assert blob.is_symlink(), "a second copy of the payload would be on disk twice"
 
 
+def test_writers_of_several_processes_and_python_readers_do_not_disturb_each_other(tmp_path):
+    hub = tmp_path / "hub"
+    commits = [f"{n}" * 40 for n in range(4)]
+    sources = {
+        commit: cache_tools.make_source(tmp_path / commit, {**FILES, "version": commit.encode()}) for commit in commits
+    }
+    arguments = [[cache_tools.PROBE, "write", hub, REPO, commit, "main", sources[commit]] for commit in commits * 2]
+    writers = [subprocess.Popen(each, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for each in arguments]
+    while any(writer.poll() is None for writer in writers):
+        if (hub / FOLDER / "refs" / "main").exists():
+            snapshot = snapshot_download(REPO, cache_dir=hub, local_files_only=True)
+            assert cache_tools.read_tree(snapshot) == {**FILES, "version": Path(snapshot).name.encode()}
+    for writer in writers:
+        assert writer.communicate()[1] == b""
+        assert writer.returncode == 0
+    report = scan_cache_dir(hub)
+    assert [str(warning) for warning in report.warnings] == []
+    assert {revision.commit_hash for revision in next(iter(report.repos)).revisions} == set(commits)
+    assert cache_tools.show(hub, REPO)["bad_blobs"] == []
+    assert list(hub.rglob("*.part")) == []
+
+
 def test_no_exist_markers_have_pythons_form(hub):
     marker = hub / FOLDER / ".no_exist" / COMMIT / "adapter_config.json"
     marker.parent.mkdir(parents=True)

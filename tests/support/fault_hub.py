@@ -2,6 +2,7 @@
 §4) and keeps a log of every request, so that tests can count them."""
 
 import dataclasses
+import functools
 import hashlib
 import http.server
 import json
@@ -11,8 +12,14 @@ import threading
 import urllib.parse
 
 
+@functools.lru_cache(256)
 def git_oid(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+@functools.lru_cache(256)
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def random_bytes(size: int, seed: int) -> bytes:
@@ -65,15 +72,14 @@ class Repo:
 
     def blob_name(self, path: str) -> str:
         content = self.files[path]
-        return hashlib.sha256(content).hexdigest() if self.is_lfs(path) else git_oid(content)
+        return sha256(content) if self.is_lfs(path) else git_oid(content)
 
     def entries(self):
         for path, content in sorted(self.files.items()):
             entry = {"type": "file", "path": path, "size": len(content), "oid": git_oid(content)}
             if self.is_lfs(path):
-                sha = hashlib.sha256(content).hexdigest()
-                entry["oid"] = git_oid(sha.encode())
-                entry["lfs"] = {"oid": sha, "size": len(content), "pointerSize": 134}
+                entry["oid"] = git_oid(sha256(content).encode())
+                entry["lfs"] = {"oid": sha256(content), "size": len(content), "pointerSize": 134}
             yield entry
 
 

@@ -25,7 +25,9 @@ class TempDir {
   TempDir& operator=(TempDir const&) = delete;
 
   [[nodiscard]] std::filesystem::path const& path() const { return path_; }
-  [[nodiscard]] std::filesystem::path operator/(std::string_view name) const { return path_ / name; }
+  [[nodiscard]] std::filesystem::path operator/(std::string_view name) const {
+    return path_ / name;
+  }
 
   /// Writes a file below the folder, making parents.
   std::filesystem::path write(std::string_view name, std::string_view content) const {

@@ -77,7 +77,8 @@ Status write_all_at(int fd, std::span<std::byte const> bytes, std::uint64_t offs
 Status write_file_durably(Path const& path, std::string_view content) {
   Path const temporary = path.string() + "." + random_hex(4) + ".tmp";
   auto write = [&]() -> Status {
-    ASSIGN_OR_RETURN(UniqueFd const file, open_file(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW));
+    ASSIGN_OR_RETURN(UniqueFd const file,
+                     open_file(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW));
     RETURN_IF_ERROR(write_all_at(file.get(), std::as_bytes(std::span(content)), 0));
     RETURN_IF_ERROR(sync_data(file.get()));
     return rename_file(temporary, path);
@@ -95,7 +96,8 @@ Status sync_data(int fd) {
 }
 
 Status sync_folder(Path const& folder) {
-  ASSIGN_OR_RETURN(UniqueFd const handle, open_file(folder.empty() ? Path(".") : folder, O_RDONLY | O_DIRECTORY));
+  ASSIGN_OR_RETURN(UniqueFd const handle,
+                   open_file(folder.empty() ? Path(".") : folder, O_RDONLY | O_DIRECTORY));
   // Some network file systems refuse fsync on folders; their servers order metadata themselves.
   if (::fsync(handle.get()) != 0 && errno != EINVAL && errno != ENOTSUP)
     return fail_errno("sync folder", folder.string(), errno);
@@ -117,25 +119,26 @@ Status rename_file(Path const& from, Path const& to) {
 }
 
 Status remove_file(Path const& path) {
-  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return fail_errno("remove", path.string(), errno);
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+    return fail_errno("remove", path.string(), errno);
   return {};
 }
 
 Result<struct stat> stat_link(Path const& path) {
-  struct stat found {};
+  struct stat found{};
   if (::lstat(path.c_str(), &found) != 0) return fail_errno("look at", path.string(), errno);
   return found;
 }
 
 Result<struct stat> stat_target(Path const& path) {
-  struct stat found {};
+  struct stat found{};
   if (::stat(path.c_str(), &found) != 0) return fail_errno("look at", path.string(), errno);
   return found;
 }
 
 Result<DiskSpace> disk_space(Path const& path) {
   Path probe = path.is_absolute() ? path : std::filesystem::current_path() / path;
-  struct statvfs found {};
+  struct statvfs found{};
   while (::statvfs(probe.c_str(), &found) != 0) {
     if (errno != ENOENT || !probe.has_relative_path())
       return fail_errno("ask free space of", path.string(), errno);

@@ -13,7 +13,8 @@ namespace {
 constexpr mode_t kLockMode = 0664;
 constexpr auto kPollInterval = std::chrono::milliseconds(50);
 
-/// Opens or creates; the creator widens the mode so that other users of a shared cache can lock too.
+/// Opens or creates; the creator widens the mode so that other users of a shared cache can lock
+/// too.
 Result<UniqueFd> open_lock_file(Path const& path) {
   constexpr int kFlags = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK;
   auto created = open_file(path, kFlags | O_EXCL, kLockMode);
@@ -27,8 +28,8 @@ Result<UniqueFd> open_lock_file(Path const& path) {
 
 /// Old clients unlink a lock file while releasing it; a lock on a nameless inode excludes nobody.
 bool still_named(int fd, Path const& path) {
-  struct stat mine {};
-  struct stat named {};
+  struct stat mine{};
+  struct stat named{};
   return ::fstat(fd, &mine) == 0 && mine.st_nlink > 0 && ::lstat(path.c_str(), &named) == 0 &&
          mine.st_dev == named.st_dev && mine.st_ino == named.st_ino;
 }

@@ -42,7 +42,8 @@ Request Connection::read_request() {
   for (auto const line : split(head, '\n')) {
     auto const lower = to_lower(trim(line));
     constexpr std::string_view kName = "content-length:";
-    if (lower.starts_with(kName)) length = parse_uint(trim(std::string_view(lower).substr(kName.size()))).value_or(0);
+    if (lower.starts_with(kName))
+      length = parse_uint(trim(std::string_view(lower).substr(kName.size()))).value_or(0);
   }
   request.body = text.substr(end + 4);
   while (request.body.size() < length) request.body += receive();
@@ -50,13 +51,16 @@ Request Connection::read_request() {
 }
 
 void Connection::answer(int status, std::string_view body) {
-  send_all(fmt::format("HTTP/1.1 {} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}",
-                       status, body.size(), body));
+  send_all(
+      fmt::format("HTTP/1.1 {} X\r\nContent-Type: application/json\r\nContent-Length: "
+                  "{}\r\nConnection: close\r\n\r\n{}",
+                  status, body.size(), body));
 }
 
 void Connection::begin_stream() {
-  send_all("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n"
-           "Connection: close\r\n\r\n");
+  send_all(
+      "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n"
+      "Connection: close\r\n\r\n");
 }
 
 void Connection::send_event(std::string_view data) {

@@ -1,5 +1,6 @@
 #pragma once
-// One HTTP/1.1 exchange on a connected socket, blocking. Throws std::runtime_error when the other side is gone.
+// One HTTP/1.1 exchange on a connected socket, blocking. Throws std::runtime_error when the other
+// side is gone.
 #include <string>
 #include <string_view>
 

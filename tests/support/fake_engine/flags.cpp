@@ -11,7 +11,9 @@ Flags Flags::read(std::string const& model, std::vector<std::string> const& argu
   std::ifstream file(folder ? model + "/fake-engine-flags" : model + ".flags");
   for (std::string line; std::getline(file, line);) {
     auto const blank = line.find(' ');
-    if (!line.empty()) flags.values_[line.substr(0, blank)] = blank == std::string::npos ? "" : line.substr(blank + 1);
+    if (!line.empty())
+      flags.values_[line.substr(0, blank)] =
+          blank == std::string::npos ? "" : line.substr(blank + 1);
   }
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     if (!arguments[i].starts_with("--")) continue;

@@ -6,7 +6,8 @@
 
 namespace homelab::fake_engine {
 
-/// Flags from a file beside the model (one per line: "--slow-load 300") and from the command line; the latter win.
+/// Flags from a file beside the model (one per line: "--slow-load 300") and from the command line;
+/// the latter win.
 class Flags {
  public:
   /// `model`: a folder (file "fake-engine-flags" in it) or a file ("<file>.flags").

@@ -1,16 +1,24 @@
-// A program that answers like homelab-llm-engine and misbehaves on request, so that races are made on purpose.
+// A program that answers like homelab-llm-engine and misbehaves on request, so that races are made
+// on purpose.
 //
-//   fake_engine describe MODEL
-//   fake_engine --host SOCKET -m MODEL ...          other arguments of an engine are accepted and ignored
+//   fake_engine describe MODEL | fake_engine version
+//   fake_engine --host SOCKET -m MODEL ...          other arguments of an engine are accepted and
+//   ignored
 //
 // Flags (command line, or a file beside the model, see flags.h):
-//   --slow-load MS       /health says 503 for that long          --never-ready       /health says 503 for ever
-//   --fail-load TEXT     "error: TEXT" and exit code 1           --abort-load        SIGABRT while loading
+//   --slow-load MS       /health says 503 for that long          --never-ready       /health says
+//   503 for ever
+//   --fail-load TEXT     "error: TEXT" and exit code 1           --abort-load        SIGABRT while
+//   loading
 //   --fail-describe TEXT                                         --ignore-sigterm
-//   --crash-after N      SIGABRT after N tokens of a stream      --close-after N     the connection breaks instead
-//   --error-after N      an error event after N tokens           --hold-after N      silence after N tokens
-//   --garbage            events that are no JSON                 --refuse TEXT       400 for every completion
-//   --stop-at N          the end token comes as token N          --chatter           writes a megabyte of log
+//   --crash-after N      SIGABRT after N tokens of a stream      --close-after N     the connection
+//   breaks instead
+//   --error-after N      an error event after N tokens           --hold-after N      silence after
+//   N tokens
+//   --garbage            events that are no JSON                 --refuse TEXT       400 for every
+//   completion
+//   --stop-at N          the end token comes as token N          --chatter           writes a
+//   megabyte of log
 // GET /fake/stats tells how many streams run and how many clients left early.
 #include <fmt/format.h>
 #include <signal.h>
@@ -91,7 +99,8 @@ bool misbehave(World& world, Connection& client, int index) {
     return true;
   }
   if (flags.number("--error-after") == index) {
-    client.send_event(R"({"error":{"code":500,"message":"the fake engine lost its mind","type":"server_error"}})");
+    client.send_event(
+        R"({"error":{"code":500,"message":"the fake engine lost its mind","type":"server_error"}})");
     client.end_stream();
     return true;
   }
@@ -121,8 +130,10 @@ void complete(World& world, Connection& client, std::string const& body) {
     if (misbehave(world, client, i)) return;
     bool const end_token = i + 1 == stop_at;
     std::string const text = end_token ? "" : fmt::format("{}w{}", i == 0 ? "" : " ", i);
-    client.send_event(json::serialize(json::object{
-        {"content", text}, {"stop", false}, {"tokens_predicted", i + 1}, {"tokens_evaluated", inputs}}));
+    client.send_event(json::serialize(json::object{{"content", text},
+                                                   {"stop", false},
+                                                   {"tokens_predicted", i + 1},
+                                                   {"tokens_evaluated", inputs}}));
   }
   if (misbehave(world, client, count)) return;
   client.send_event(json::serialize(json::object{
@@ -133,13 +144,15 @@ void complete(World& world, Connection& client, std::string const& body) {
 void answer(World& world, Connection& client, Request const& request) {
   if (request.target == "/health") {
     bool const ready = Clock::now() >= world.ready_at && !world.flags.has("--never-ready");
-    client.answer(ready ? 200 : 503, ready ? R"({"status":"ok"})" : R"({"error":{"message":"Loading model"}})");
+    client.answer(ready ? 200 : 503,
+                  ready ? R"({"status":"ok"})" : R"({"error":{"message":"Loading model"}})");
   } else if (request.target == "/tokenize") {
     tokenize(client, request.body);
   } else if (request.target == "/completion") {
     complete(world, client, request.body);
   } else if (request.target == "/fake/stats") {
-    client.answer(200, fmt::format(R"({{"running":{},"left_early":{}}})", world.running.load(), world.left_early.load()));
+    client.answer(200, fmt::format(R"({{"running":{},"left_early":{}}})", world.running.load(),
+                                   world.left_early.load()));
   } else {
     client.answer(200, fmt::format("{} {} {}", request.method, request.target, request.body));
   }
@@ -170,7 +183,8 @@ int listen_on(std::string const& path) {
   int const fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   // The socket interface is built on this cast.
   auto const* generic = reinterpret_cast<sockaddr const*>(&address);
-  if (::bind(fd, generic, sizeof address) != 0 || ::listen(fd, 256) != 0) throw std::runtime_error("cannot listen");
+  if (::bind(fd, generic, sizeof address) != 0 || ::listen(fd, 256) != 0)
+    throw std::runtime_error("cannot listen");
   return fd;
 }
 
@@ -192,10 +206,12 @@ int serve(std::vector<std::string> const& arguments, std::string const& model, F
   std::string socket;
   for (std::size_t i = 0; i + 1 < arguments.size(); ++i) {
     if (arguments[i] == "--host") socket = arguments[i + 1];
-    if (arguments[i] == "--lifeline-fd") std::thread(end_with_the_server, std::stoi(arguments[i + 1])).detach();
+    if (arguments[i] == "--lifeline-fd")
+      std::thread(end_with_the_server, std::stoi(arguments[i + 1])).detach();
   }
   World world{.flags = std::move(flags), .ready_at = Clock::now()};
-  if (int const slow = world.flags.number("--slow-load"); slow > 0) world.ready_at += std::chrono::milliseconds(slow);
+  if (int const slow = world.flags.number("--slow-load"); slow > 0)
+    world.ready_at += std::chrono::milliseconds(slow);
   int const listener = listen_on(socket);
   while (true) {
     int const fd = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
@@ -204,6 +220,10 @@ int serve(std::vector<std::string> const& arguments, std::string const& model, F
 }
 
 int run(std::vector<std::string> const& arguments) {
+  if (!arguments.empty() && arguments[0] == "version") {
+    fmt::print("{}\n", R"({"version":"fake","back_ends":[{"name":"CPU","description":"fake"}]})");
+    return 0;
+  }
   std::string model;
   for (std::size_t i = 0; i + 1 < arguments.size(); ++i) {
     if (arguments[i] == "-m" || arguments[i] == "describe") model = arguments[i + 1];

@@ -1,5 +1,6 @@
 #pragma once
-// The api module's neighbours, imitated: engine service, registry, connection. Everything runs on the test's thread.
+// The api module's neighbours, imitated: engine service, registry, connection. Everything runs on
+// the test's thread.
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -76,7 +77,8 @@ class FakeRunning : public engine::Running {
   bool cancelled = false;
 };
 
-/// Answers at once with what the test prepared; keeps callbacks for tests that send events themselves.
+/// Answers at once with what the test prepared; keeps callbacks for tests that send events
+/// themselves.
 class FakeEngines : public engine::EngineService {
  public:
   explicit FakeEngines(FakeRegistry& registry) : registry_(registry) {}
@@ -93,8 +95,7 @@ class FakeEngines : public engine::EngineService {
     if (loaded_name.empty()) return done(fail(Code::kFailedPrecondition, "No model is loaded"));
     done(std::exchange(loaded_name, std::string()));
   }
-  void remove_model(std::string name,
-                    std::function<void(Result<registry::Model>)> done) override {
+  void remove_model(std::string name, std::function<void(Result<registry::Model>)> done) override {
     auto model = registry_.find(name);
     if (!model) return done(std::move(model));
     if (name == loaded_name) return done(fail(Code::kFailedPrecondition, name + " is loaded"));
@@ -122,8 +123,7 @@ class FakeEngines : public engine::EngineService {
     if (loaded_name.empty()) return done(fail(Code::kFailedPrecondition, "No model is loaded"));
     done(outcome);
   }
-  std::shared_ptr<engine::Running> forward(std::string method, std::string target,
-                                           std::string body,
+  std::shared_ptr<engine::Running> forward(std::string method, std::string target, std::string body,
                                            http::LocalCallbacks callbacks) override {
     forwarded = method + " " + target + " " + body;
     exchange = std::move(callbacks);

@@ -110,8 +110,8 @@ TEST(Stream, ends_with_one_error_event_when_the_engine_dies) {
   api.engines.generation.on_start(3);
   api.pending->attach();
   api.engines.generation.on_done(fail(Code::kUnavailable, "killed"));
-  EXPECT_TRUE(api.pending->channel->text.ends_with(
-      "data: {\"type\":\"error\",\"error\":\"killed\"}\n\n"));
+  EXPECT_TRUE(
+      api.pending->channel->text.ends_with("data: {\"type\":\"error\",\"error\":\"killed\"}\n\n"));
   EXPECT_EQ(api.pending->channel->closed, "properly");
 }
 

@@ -33,10 +33,13 @@ std::string write_repo(ApiFixture const& api, std::string const& folder_name) {
   std::string const pointer_oid(40, 'a');
   api.folder.write(
       root + "/trees/" + kCommit + ".json",
-      cache::to_tree_json(cache::Tree{
-          {{*cache::RepoPath::parse("config.json"), config.size(), config_blob, {}, {}},
-           {*cache::RepoPath::parse("model.safetensors"), weights.size(), pointer_oid,
-            weights_blob, {}}}}));
+      cache::to_tree_json(
+          cache::Tree{{{*cache::RepoPath::parse("config.json"), config.size(), config_blob, {}, {}},
+                       {*cache::RepoPath::parse("model.safetensors"),
+                        weights.size(),
+                        pointer_oid,
+                        weights_blob,
+                        {}}}}));
   return weights_blob;
 }
 

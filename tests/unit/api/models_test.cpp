@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "base/os/file_lock.h"
 #include "fakes.h"
 
 namespace homelab::api {
@@ -42,45 +43,74 @@ TEST(Register, shows_the_thirty_fields_in_order_and_then_the_versions) {
   auto const model = json_of(api.ask("GET", "/api/models")).as_array().at(0).as_object();
   std::vector<std::string> keys;
   for (auto const& member : model) keys.emplace_back(member.key());
-  std::vector<std::string> const expected{
-      "id", "model_name", "hf_path", "trust_remote_code", "created_at", "cache_location",
-      "cache_path", "model_size_mb", "parameter_count", "model_type", "architecture",
-      "default_dtype", "context_length", "mmlu_score", "gpqa_score", "hellaswag_score",
-      "humaneval_score", "mbpp_score", "math_score", "truthfulqa_score", "perplexity",
-      "max_throughput_tokens_sec", "avg_latency_ms", "quantization", "total_loads",
-      "total_inferences", "last_loaded", "load_config", "compatibility_status",
-      "compatibility_notes", "current_commit", "current_version", "last_updated",
-      "update_available", "last_update_check"};
+  std::vector<std::string> const expected{"id",
+                                          "model_name",
+                                          "hf_path",
+                                          "trust_remote_code",
+                                          "created_at",
+                                          "cache_location",
+                                          "cache_path",
+                                          "model_size_mb",
+                                          "parameter_count",
+                                          "model_type",
+                                          "architecture",
+                                          "default_dtype",
+                                          "context_length",
+                                          "mmlu_score",
+                                          "gpqa_score",
+                                          "hellaswag_score",
+                                          "humaneval_score",
+                                          "mbpp_score",
+                                          "math_score",
+                                          "truthfulqa_score",
+                                          "perplexity",
+                                          "max_throughput_tokens_sec",
+                                          "avg_latency_ms",
+                                          "quantization",
+                                          "total_loads",
+                                          "total_inferences",
+                                          "last_loaded",
+                                          "load_config",
+                                          "compatibility_status",
+                                          "compatibility_notes",
+                                          "current_commit",
+                                          "current_version",
+                                          "last_updated",
+                                          "update_available",
+                                          "last_update_check"};
   EXPECT_EQ(keys, expected);
 }
 
 TEST(Register, refuses_a_taken_name_before_it_looks_at_the_location) {
   ApiFixture api;
   api.add_row("smol", "org/a");
-  auto const response = api.ask(
-      "POST", "/api/models", R"({"model_name":"smol","hf_path":"b/c","cache_location":"moon"})");
+  auto const response = api.ask("POST", "/api/models",
+                                R"({"model_name":"smol","hf_path":"b/c","cache_location":"moon"})");
   EXPECT_EQ(response.status, 400);
   EXPECT_NE(detail_of(response).find("smol"), std::string::npos);
 }
 
 TEST(Register, refuses_an_unknown_location_and_custom_without_a_path) {
   ApiFixture api;
-  auto response =
-      api.ask("POST", "/api/models", R"({"model_name":"m","hf_path":"b/c","cache_location":"moon"})");
+  auto response = api.ask("POST", "/api/models",
+                          R"({"model_name":"m","hf_path":"b/c","cache_location":"moon"})");
   EXPECT_EQ(response.status, 400);
   EXPECT_NE(detail_of(response).find("moon"), std::string::npos);
-  response = api.ask("POST", "/api/models",
-                     R"({"model_name":"m","hf_path":"b/c","cache_location":"custom","cache_path":" "})");
+  response =
+      api.ask("POST", "/api/models",
+              R"({"model_name":"m","hf_path":"b/c","cache_location":"custom","cache_path":" "})");
   EXPECT_EQ(response.status, 400);
   EXPECT_TRUE(api.registry.rows.empty());
 }
 
 TEST(Register, stores_a_custom_path_trimmed_and_ignores_it_otherwise) {
   ApiFixture api;
-  api.ask("POST", "/api/models",
-          R"({"model_name":"a","hf_path":"b/c","cache_location":"custom","cache_path":" /srv/x "})");
-  api.ask("POST", "/api/models",
-          R"({"model_name":"b","hf_path":"b/c","cache_location":"secondary","cache_path":"/srv/x"})");
+  api.ask(
+      "POST", "/api/models",
+      R"({"model_name":"a","hf_path":"b/c","cache_location":"custom","cache_path":" /srv/x "})");
+  api.ask(
+      "POST", "/api/models",
+      R"({"model_name":"b","hf_path":"b/c","cache_location":"secondary","cache_path":"/srv/x"})");
   ASSERT_EQ(api.registry.rows.size(), 2U);
   EXPECT_EQ(api.registry.rows[0].cache_path, "/srv/x");
   EXPECT_EQ(api.registry.rows[1].cache_path, (api.folder / "secondary").string());
@@ -98,9 +128,13 @@ TEST(Register, answers_507_when_the_quota_is_too_small) {
 TEST(Register, takes_null_and_zero_as_the_default_estimate_and_accepts_a_negative_one) {
   ApiFixture api;
   EXPECT_EQ(api.ask("POST", "/api/models",
-                    R"({"model_name":"a","hf_path":"b/c","estimated_size_mb":null})").status, 201);
-  EXPECT_EQ(api.ask("POST", "/api/models",
-                    R"({"model_name":"b","hf_path":"b/c","estimated_size_mb":-5})").status, 201);
+                    R"({"model_name":"a","hf_path":"b/c","estimated_size_mb":null})")
+                .status,
+            201);
+  EXPECT_EQ(
+      api.ask("POST", "/api/models", R"({"model_name":"b","hf_path":"b/c","estimated_size_mb":-5})")
+          .status,
+      201);
 }
 
 TEST(Delete, removes_the_row_and_says_only_that) {
@@ -162,6 +196,30 @@ TEST(Delete, keeps_files_that_another_row_uses) {
   EXPECT_TRUE(std::filesystem::exists(api.folder / "primary/hub/models--org--a/blobs/aaaa"));
 }
 
+TEST(Delete, keeps_files_that_another_row_names_by_their_path) {
+  ApiFixture api;
+  api.add_row("a", "org/a");
+  write_repo(api, "primary/hub", "models--org--a");
+  auto const repo = api.folder / "primary/hub/models--org--a";
+  api.add_row("b", (repo / "snapshots" / kCommit / "model.gguf").string());
+  auto const body = json_of(api.ask("DELETE", "/api/models/a?delete_files=true")).as_object();
+  EXPECT_TRUE(body.contains("warning")) << json::serialize(body);
+  EXPECT_TRUE(std::filesystem::exists(repo / "blobs/aaaa"));
+}
+
+TEST(Delete, touches_nothing_while_somebody_holds_a_lock_of_the_repository) {
+  ApiFixture api;
+  api.add_row("a", "org/a");
+  write_repo(api, "primary/hub", "models--org--a");
+  auto const locks = api.folder / "primary/hub/.locks/models--org--a";
+  std::filesystem::create_directories(locks);
+  auto lock = os::FileLock::try_take(locks / "aaaa.lock");
+  ASSERT_TRUE(lock && *lock);
+  auto const body = json_of(api.ask("DELETE", "/api/models/a?delete_files=true")).as_object();
+  EXPECT_TRUE(body.contains("error")) << json::serialize(body);
+  EXPECT_TRUE(std::filesystem::exists(api.folder / "primary/hub/models--org--a/refs/main"));
+}
+
 TEST(Delete, warns_with_the_path_when_there_is_nothing_to_delete) {
   ApiFixture api;
   api.add_row("a", "org/a");
@@ -183,8 +241,8 @@ TEST(Delete, does_not_follow_links_out_of_the_repository) {
   api.add_row("a", "org/a");
   write_repo(api, "primary/hub", "models--org--a");
   api.folder.write("elsewhere/precious", "x");
-  std::filesystem::create_directory_symlink(
-      api.folder / "elsewhere", api.folder / "primary/hub/models--org--a/blobs/link");
+  std::filesystem::create_directory_symlink(api.folder / "elsewhere",
+                                            api.folder / "primary/hub/models--org--a/blobs/link");
   EXPECT_TRUE(json_of(api.ask("DELETE", "/api/models/a?delete_files=true"))
                   .as_object()
                   .contains("freed_space_mb"));

@@ -64,9 +64,10 @@ TEST(OpenAi, ends_a_broken_stream_with_an_error_event) {
   api.engines.exchange.on_head(200, type("text/event-stream"));
   api.pending->attach();
   api.engines.exchange.on_done(fail(Code::kUnavailable, "killed"));
-  EXPECT_EQ(
-      api.pending->channel->text,
-      "\n\ndata: {\"error\":{\"message\":\"killed\",\"type\":\"server_error\",\"param\":null,\"code\":null}}\n\n");
+  EXPECT_EQ(api.pending->channel->text,
+            "\n\ndata: "
+            "{\"error\":{\"message\":\"killed\",\"type\":\"server_error\",\"param\":null,\"code\":"
+            "null}}\n\n");
 }
 
 TEST(OpenAi, says_what_to_do_when_no_model_is_loaded_and_none_is_named) {
@@ -103,6 +104,8 @@ TEST(OpenAi, gives_the_reason_when_the_model_cannot_be_loaded) {
   auto const response = api.ask("POST", "/v1/completions", R"({"model":"m"})");
   EXPECT_EQ(response.status, 500);
   EXPECT_NE(response.body.find("the Hub is away"), std::string::npos);
+  api.engines.load_error = Error{Code::kFailedPrecondition, "marked incompatible"};
+  EXPECT_EQ(api.ask("POST", "/v1/completions", R"({"model":"m"})").status, 400);
 }
 
 TEST(OpenAi, cancels_the_engine_when_the_client_leaves) {

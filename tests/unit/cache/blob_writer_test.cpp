@@ -5,7 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <fstream>
+#include <thread>
 
 #include "hub_fixture.h"
 
@@ -214,10 +216,10 @@ TEST_F(BlobWriterTest, ABlobThatIsAlreadyThereIsKept) {
   auto partial = writer().open_partial(name, 4);
   ASSERT_TRUE(partial->append(bytes_of("same")));
   dir_.write("root/hub/models--org--name/blobs/" + name.text(), "same");
-  struct stat before {};
+  struct stat before{};
   ASSERT_EQ(::stat(blob(name).c_str(), &before), 0);
   ASSERT_TRUE(writer().commit(std::move(*partial)));
-  struct stat after {};
+  struct stat after{};
   ASSERT_EQ(::stat(blob(name).c_str(), &after), 0);
   EXPECT_EQ(before.st_ino, after.st_ino);
   EXPECT_EQ(blobs_entries(), 1U);
@@ -303,7 +305,7 @@ TEST_F(BlobWriterTest, BlobsFollowTheUmaskAndAreNotExecutable) {
   auto const done = writer().put_blob(git_name("m"), bytes_of("m"));
   ::umask(old);
   ASSERT_TRUE(done);
-  struct stat found {};
+  struct stat found{};
   ASSERT_EQ(::stat(blob(git_name("m")).c_str(), &found), 0);
   EXPECT_EQ(found.st_mode & 0777U, 0640U);
 }
@@ -317,6 +319,35 @@ TEST_F(BlobWriterTest, TheEtagLockExcludesOthersAndWaitingCanBeGivenUp) {
   auto const theirs = writer().lock(name, [&] { return ++asked == 1; });
   ASSERT_FALSE(theirs);
   EXPECT_EQ(theirs.error().code, Code::kCancelled);
+}
+
+TEST_F(BlobWriterTest, ThreadsMayPutAndLinkTheSameAndDifferentBlobsAtOnce) {
+  constexpr int kThreads = 4;
+  constexpr int kFiles = 20;
+  std::atomic<int> failures = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      std::vector<RepoWriter::SmallBlob> batch;
+      std::vector<RepoWriter::Link> links;
+      for (int i = 0; i < kFiles; ++i) {
+        std::string content = "file " + std::to_string(i % 2 == 0 ? i : i + 100 * t);
+        BlobName const name = git_name(content);
+        links.push_back({path("d/" + content), name});
+        batch.push_back({name, std::move(content)});
+      }
+      bool const good = writer().put_blobs(batch) && writer().link_all(commit(), links) &&
+                        writer().write_ref(Revision::main(), commit());
+      if (!good) ++failures;
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(failures, 0);
+  auto const view = writer().folder().snapshot(commit());
+  ASSERT_TRUE(view);
+  EXPECT_EQ(view->files.size(), 10U + 4U * 10U);
+  EXPECT_TRUE(view->dangling.empty());
+  EXPECT_EQ(blobs_entries(), 50U);
 }
 
 TEST_F(BlobWriterTest, LockingSurvivesACleanedLockFolder) {

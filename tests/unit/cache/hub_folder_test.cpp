@@ -112,7 +112,8 @@ TEST_F(HubFolderTest, FolderLinksInASnapshotAreNotEntered) {
 }
 
 TEST_F(HubFolderTest, ReposAreListedByIdAndOtherEntriesLeftAlone) {
-  for (auto const* name : {"models--gpt2/x", "datasets--a--b/x", "models--org--a--b/x", ".locks/x", "models--z--z/x"})
+  for (auto const* name :
+       {"models--gpt2/x", "datasets--a--b/x", "models--org--a--b/x", ".locks/x", "models--z--z/x"})
     dir_.write("root/hub/" + std::string(name), "");
   dir_.write("root/hub/models--file--entry", "");
   auto const repos = list_repos(hub());
@@ -145,7 +146,8 @@ class OpenEntryTest : public HubFolderTest {
     auto const opened = folder().open_entry(commit(), path(name));
     if (!opened) return std::string(to_string(opened.error().code));
     std::string text(opened->size_bytes, '\0');
-    EXPECT_EQ(::pread(opened->file.get(), text.data(), text.size(), 0), static_cast<ssize_t>(text.size()));
+    EXPECT_EQ(::pread(opened->file.get(), text.data(), text.size(), 0),
+              static_cast<ssize_t>(text.size()));
     return text;
   }
 };
@@ -175,7 +177,8 @@ TEST_F(OpenEntryTest, NothingOutsideTheCacheIsEverOpened) {
   symlink("../../blobs/" + std::string(40, '1'), entry("two-hops"));
   symlink("../../blobs/../refs", repo() / "blobs" / std::string(40, '2'));
   symlink("../../blobs/" + std::string(40, '2'), entry("store-lookalike"));
-  for (auto const* name : {"absolute", "relative", "sideways", "folder/secret", "two-hops", "store-lookalike"})
+  for (auto const* name :
+       {"absolute", "relative", "sideways", "folder/secret", "two-hops", "store-lookalike"})
     EXPECT_EQ(content(name), "failed_precondition") << name;
 }
 

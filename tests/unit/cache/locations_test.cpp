@@ -45,10 +45,12 @@ TEST_F(LocationsTest, ARootThatIsAHubFolderIsNotDoubled) {
 TEST_F(LocationsTest, RegistrationStoresTheConfiguredTextOrTheCustomPath) {
   auto const all = locations();
   EXPECT_EQ(all.root_to_store(LocationKind::kPrimary, "/ignored").value(), all.primary().root);
-  EXPECT_EQ(all.root_to_store(LocationKind::kSecondary, std::nullopt).value(), all.secondary().root);
+  EXPECT_EQ(all.root_to_store(LocationKind::kSecondary, std::nullopt).value(),
+            all.secondary().root);
   EXPECT_EQ(all.root_to_store(LocationKind::kCustom, " /mnt/x ").value(), "/mnt/x");
-  for (auto const& bad : {std::optional<std::string>(), std::optional<std::string>("  "),
-                          std::optional<std::string>("relative"), std::optional<std::string>("~/x")}) {
+  for (auto const& bad :
+       {std::optional<std::string>(), std::optional<std::string>("  "),
+        std::optional<std::string>("relative"), std::optional<std::string>("~/x")}) {
     auto const stored = all.root_to_store(LocationKind::kCustom, bad);
     ASSERT_FALSE(stored);
     EXPECT_EQ(stored.error().code, Code::kInvalidArgument);
@@ -74,7 +76,8 @@ TEST_F(LocationsTest, AnExplicitHubFolderIsUsedAsItIs) {
   Locations const all({(dir_ / "one").string(), dir_ / "elsewhere", 1, "environment"},
                       {(dir_ / "two").string(), std::nullopt, 1, "default"}, 0.9);
   EXPECT_EQ(all.resolve(LocationKind::kPrimary, std::nullopt).hub.path, dir_ / "elsewhere");
-  EXPECT_EQ(all.resolve(LocationKind::kPrimary, (dir_ / "one").string()).hub.path, dir_ / "elsewhere");
+  EXPECT_EQ(all.resolve(LocationKind::kPrimary, (dir_ / "one").string()).hub.path,
+            dir_ / "elsewhere");
 }
 
 TEST_F(LocationsTest, FoldersOfCacheDirUsersAreReadToo) {
@@ -84,7 +87,8 @@ TEST_F(LocationsTest, FoldersOfCacheDirUsersAreReadToo) {
   EXPECT_TRUE(all.readable_hub_folders(resolved).empty());
   fs::create_directories(dir_ / "one/hub/models--a--b");
   fs::create_directory_symlink("hub/models--a--b", dir_ / "one/models--a--b");
-  EXPECT_TRUE(all.readable_hub_folders(resolved).empty()) << "a bridged root holds nothing of its own";
+  EXPECT_TRUE(all.readable_hub_folders(resolved).empty())
+      << "a bridged root holds nothing of its own";
   fs::create_directories(dir_ / "one/models--c--d");
   EXPECT_EQ(all.readable_hub_folders(resolved), std::vector<Path>{dir_ / "one"});
 }
@@ -93,7 +97,8 @@ TEST_F(LocationsTest, EveryBlobIsCountedOnce) {
   dir_.write("one/hub/models--a--b/blobs/x", std::string(3 * 1024 * 1024, 'x'));
   fs::create_directories(dir_ / "one/hub/models--a--b/snapshots/c");
   fs::create_symlink("../../blobs/x", dir_ / "one/hub/models--a--b/snapshots/c/x");
-  fs::create_hard_link(dir_ / "one/hub/models--a--b/blobs/x", dir_ / "one/hub/models--a--b/snapshots/c/y");
+  fs::create_hard_link(dir_ / "one/hub/models--a--b/blobs/x",
+                       dir_ / "one/hub/models--a--b/snapshots/c/y");
   dir_.write("one/models--a--b/blobs/y", std::string(1024 * 1024, 'y'));
   auto const space = locations().check_space(LocationKind::kPrimary, 0);
   EXPECT_NEAR(space.cache_size_gb * 1024, 4.0, 1e-9);

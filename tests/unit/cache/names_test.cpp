@@ -23,11 +23,13 @@ TEST(RepoIdTest, AcceptsNamesWithAndWithoutOrganisation) {
 
 TEST(RepoIdTest, RefusesEverythingThatCouldLeaveItsFolder) {
   for (std::string const& text :
-       {std::string(), std::string("/"), std::string("a/"), std::string("/b"), std::string("a/b/c"),
-        std::string(".."), std::string("../x"), std::string("a/.."), std::string("a..b"),
-        std::string("a--b"), std::string("-a"), std::string("a-"), std::string(".a"),
-        std::string("a."), std::string("org/-a"), std::string("org-/a"), std::string("a b"),
-        std::string("a\\b"), std::string("a\nb"), std::string("a%2Fb"), std::string("n\xc3\xa4me"),
+       {std::string(),          std::string("/"),         std::string("a/"),
+        std::string("/b"),      std::string("a/b/c"),     std::string(".."),
+        std::string("../x"),    std::string("a/.."),      std::string("a..b"),
+        std::string("a--b"),    std::string("-a"),        std::string("a-"),
+        std::string(".a"),      std::string("a."),        std::string("org/-a"),
+        std::string("org-/a"),  std::string("a b"),       std::string("a\\b"),
+        std::string("a\nb"),    std::string("a%2Fb"),     std::string("n\xc3\xa4me"),
         std::string("a\0b", 3), std::string("org/x.git"), std::string(97, 'a')}) {
     auto const id = RepoId::parse(text);
     EXPECT_FALSE(id) << text;
@@ -74,8 +76,8 @@ TEST(CommitHashTest, IsFortyLowerCaseHexDigits) {
 }
 
 TEST(RevisionTest, AcceptsBranchesTagsPullRequestsAndCommits) {
-  for (auto const* text :
-       {"main", "v1.0", "refs/pr/1", "feat/nested/deep", "2f22765", "HEAD", "na\xc3\xafve", "a b"}) {
+  for (auto const* text : {"main", "v1.0", "refs/pr/1", "feat/nested/deep", "2f22765", "HEAD",
+                           "na\xc3\xafve", "a b"}) {
     EXPECT_TRUE(Revision::parse(text)) << text;
   }
   EXPECT_TRUE(Revision::parse(kHex40)->is_commit());
@@ -111,8 +113,9 @@ TEST(BlobNameTest, EtagsLoseWeakMarkAndQuotes) {
 }
 
 TEST(BlobNameTest, ForeignAndHostileEtagsAreABadEndpoint) {
-  for (std::string const& etag : {std::string("\"../../../../tmp/x\""), std::string("\"\""), std::string(),
-                                  "\"" + kHex40 + "-12\"", std::string("W/"), "\"" + kHex40 + "\n\""}) {
+  for (std::string const& etag :
+       {std::string("\"../../../../tmp/x\""), std::string("\"\""), std::string(),
+        "\"" + kHex40 + "-12\"", std::string("W/"), "\"" + kHex40 + "\n\""}) {
     auto const name = BlobName::from_etag(etag);
     ASSERT_FALSE(name) << etag;
     EXPECT_NE(name.error().message.find("endpoint"), std::string::npos);
@@ -120,8 +123,9 @@ TEST(BlobNameTest, ForeignAndHostileEtagsAreABadEndpoint) {
 }
 
 TEST(RepoPathTest, AcceptsWhatRepositoriesReallyHold) {
-  for (auto const* text : {"config.json", "a/b/c.gguf", "dir with space/f\xc3\xafle \xc3\xa9+#%&?.txt", ".gitattributes",
-                           "..a", "a..", "...", "onnx/model.onnx_data"}) {
+  for (auto const* text :
+       {"config.json", "a/b/c.gguf", "dir with space/f\xc3\xafle \xc3\xa9+#%&?.txt",
+        ".gitattributes", "..a", "a..", "...", "onnx/model.onnx_data"}) {
     EXPECT_TRUE(RepoPath::parse(text)) << text;
   }
   EXPECT_EQ(RepoPath::parse("a/b.gguf")->extension(), "gguf");
@@ -132,12 +136,17 @@ TEST(RepoPathTest, AcceptsWhatRepositoriesReallyHold) {
 }
 
 TEST(RepoPathTest, RefusesEverythingThatCouldEscape) {
-  for (std::string const& text :
-       {std::string(), std::string("/etc/passwd"), std::string("a//b"), std::string("a/"),
-        std::string("."), std::string("./a"), std::string(".."), std::string("../a"), std::string("a/../b"),
-        std::string("a/.."), std::string("..\\a"), std::string("a\\..\\b"), std::string("a/..\\b"),
-        std::string("\\\\host\\share"), std::string("C:\\x"), std::string("c:x"), std::string("a\nb"),
-        std::string("a\0b", 3), std::string("\xc3\x28"), std::string(256, 'a'), std::string("a\x7f")}) {
+  for (std::string const& text : {std::string(),           std::string("/etc/passwd"),
+                                  std::string("a//b"),     std::string("a/"),
+                                  std::string("."),        std::string("./a"),
+                                  std::string(".."),       std::string("../a"),
+                                  std::string("a/../b"),   std::string("a/.."),
+                                  std::string("..\\a"),    std::string("a\\..\\b"),
+                                  std::string("a/..\\b"),  std::string("\\\\host\\share"),
+                                  std::string("C:\\x"),    std::string("c:x"),
+                                  std::string("a\nb"),     std::string("a\0b", 3),
+                                  std::string("\xc3\x28"), std::string(256, 'a'),
+                                  std::string("a\x7f")}) {
     EXPECT_FALSE(RepoPath::parse(text)) << text;
   }
   std::string deep;
@@ -147,8 +156,9 @@ TEST(RepoPathTest, RefusesEverythingThatCouldEscape) {
 }
 
 RC_GTEST_PROP(RepoPathProperty, AParsedPathNeverEscapes, ()) {
-  auto const piece = rc::gen::elementOf(std::vector<std::string>{
-      "a", "b.txt", "..", ".", "/", "\\", "//", "C:", "~", " ", "\n", "...", "%2e%2e", "\xc3\xa9", "\xff"});
+  auto const piece = rc::gen::elementOf(std::vector<std::string>{"a", "b.txt", "..", ".", "/", "\\",
+                                                                 "//", "C:", "~", " ", "\n", "...",
+                                                                 "%2e%2e", "\xc3\xa9", "\xff"});
   std::string text;
   for (auto const& part : *rc::gen::container<std::vector<std::string>>(piece)) text += part;
   auto const path = RepoPath::parse(text);

@@ -120,10 +120,10 @@ TEST_F(SnapshotWriterTest, RefsHoldFortyCharactersAndNoNewline) {
 
 TEST_F(SnapshotWriterTest, AnEqualRefIsNotRewrittenAndABrokenOneIs) {
   ASSERT_TRUE(writer().write_ref(Revision::main(), commit()));
-  struct stat before {};
+  struct stat before{};
   ASSERT_EQ(::stat(ref("main").c_str(), &before), 0);
   ASSERT_TRUE(writer().write_ref(Revision::main(), commit()));
-  struct stat after {};
+  struct stat after{};
   ASSERT_EQ(::stat(ref("main").c_str(), &after), 0);
   EXPECT_EQ(before.st_ino, after.st_ino);
   std::ofstream(ref("main")) << commit().text() << "\n";
@@ -147,7 +147,8 @@ TEST_F(SnapshotWriterTest, ARefThatIsALinkIsReplacedNotFollowed) {
 
 TEST_F(SnapshotWriterTest, ABranchBelowABranchIsAClearError) {
   ASSERT_TRUE(writer().write_ref(revision("feat"), commit()));
-  EXPECT_EQ(writer().write_ref(revision("feat/nested"), commit()).error().code, Code::kFailedPrecondition);
+  EXPECT_EQ(writer().write_ref(revision("feat/nested"), commit()).error().code,
+            Code::kFailedPrecondition);
   ASSERT_TRUE(writer().write_ref(revision("a/b"), commit()));
   EXPECT_EQ(writer().write_ref(revision("a"), commit()).error().code, Code::kFailedPrecondition);
 }
@@ -166,7 +167,7 @@ TEST_F(SnapshotWriterTest, TreesComeBackAndBadHashesAreNotStored) {
   ASSERT_TRUE(tree);
   ASSERT_TRUE(*tree);
   EXPECT_EQ((*tree)->files, std::vector{file});
-  struct stat found {};
+  struct stat found{};
   ASSERT_EQ(::stat((repo() / "trees" / (commit().text() + ".json")).c_str(), &found), 0);
   EXPECT_NE(found.st_mode & 0044U, 0U) << "other users of the cache must be able to read it";
   file.git_oid = "\", \"evil\": \"";
@@ -181,8 +182,7 @@ TEST_F(SnapshotWriterTest, AbsentFilesAreRememberedAsEmptyMarkers) {
   EXPECT_FALSE(writer().folder().is_marked_absent(commit(), path("sub")));
 }
 
-/// The fallback for file systems without symlinks, tried where hard links work and where they do not (across devices
-/// they never do; there the blob moves).
+/// The fallbacks for file systems without symlinks.
 class PlainEntryTest : public SnapshotWriterTest {
  protected:
   void SetUp() override {
@@ -196,18 +196,31 @@ class PlainEntryTest : public SnapshotWriterTest {
 
 TEST_F(PlainEntryTest, IsARegularFileThatSharesTheBlobsSpace) {
   BlobName const blob = put("content");
-  ASSERT_TRUE(place_link({blobs_, folder_, "a", blob.text(), 0, true}, LinkMode::kPlain));
+  ASSERT_TRUE(place_link({blobs_, folder_, "a", blob.text(), 0, true}, LinkMode::kHardLink));
   EXPECT_FALSE(fs::is_symlink(entry("a")));
   EXPECT_EQ(test::slurp(entry("a")), "content");
   EXPECT_EQ(fs::hard_link_count(entry("a")), 2U);
-  ASSERT_TRUE(place_link({blobs_, folder_, "a", blob.text(), 0, true}, LinkMode::kPlain));
+  ASSERT_TRUE(place_link({blobs_, folder_, "a", blob.text(), 0, true}, LinkMode::kHardLink));
   EXPECT_EQ(repo_size_bytes(writer().folder()), 7U);
+}
+
+TEST_F(PlainEntryTest, WithoutHardLinksIsACopyWhileTheBlobIsNeededAndThenTheBlobItself) {
+  BlobName const blob = put("content");
+  ASSERT_TRUE(place_link({blobs_, folder_, "a", blob.text(), 0, false}, LinkMode::kMove));
+  EXPECT_EQ(test::slurp(entry("a")), "content");
+  EXPECT_TRUE(writer().has_blob(blob, 7));
+  ASSERT_TRUE(place_link({blobs_, folder_, "b", blob.text(), 0, true}, LinkMode::kMove));
+  EXPECT_EQ(test::slurp(entry("b")), "content");
+  EXPECT_FALSE(writer().has_blob(blob, 7)) << "one copy on disk, not two";
+  EXPECT_TRUE(place_link({blobs_, folder_, "b", blob.text(), 0, true}, LinkMode::kMove))
+      << "what is already there stays";
+  EXPECT_EQ(std::distance(fs::directory_iterator(repo() / "blobs"), fs::directory_iterator()), 0);
 }
 
 TEST_F(PlainEntryTest, ReplacesADanglingLink) {
   BlobName const blob = put("content");
   fs::create_symlink("nowhere", entry("a"));
-  ASSERT_TRUE(place_link({blobs_, folder_, "a", blob.text(), 0, true}, LinkMode::kPlain));
+  ASSERT_TRUE(place_link({blobs_, folder_, "a", blob.text(), 0, true}, LinkMode::kHardLink));
   EXPECT_FALSE(fs::is_symlink(entry("a")));
 }
 

@@ -22,11 +22,14 @@ TEST(TreeJsonTest, IsWrittenAsThePythonClientWritesIt) {
   big.lfs_sha256 = kSha;
   big.xet_hash = kXet;
   Tree const tree{{file("config.json", 0), big}};
-  EXPECT_EQ(to_tree_json(tree), "{\n \"format_version\": 1,\n \"files\": {\n"
-                                "  \"config.json\": {\n   \"size\": 0,\n   \"blob_id\": \"" + kOid + "\"\n  },\n"
-                                "  \"w\\u00e4hle \\ud83d\\ude00.gguf\": {\n   \"size\": 12,\n   \"blob_id\": \"" + kOid +
-                                "\",\n   \"lfs_sha256\": \"" + kSha + "\",\n   \"lfs_size\": 12,\n   \"xet_hash\": \"" +
-                                kXet + "\"\n  }\n }\n}");
+  EXPECT_EQ(to_tree_json(tree),
+            "{\n \"format_version\": 1,\n \"files\": {\n"
+            "  \"config.json\": {\n   \"size\": 0,\n   \"blob_id\": \"" +
+                kOid +
+                "\"\n  },\n"
+                "  \"w\\u00e4hle \\ud83d\\ude00.gguf\": {\n   \"size\": 12,\n   \"blob_id\": \"" +
+                kOid + "\",\n   \"lfs_sha256\": \"" + kSha +
+                "\",\n   \"lfs_size\": 12,\n   \"xet_hash\": \"" + kXet + "\"\n  }\n }\n}");
   EXPECT_EQ(to_tree_json({}), "{\n \"format_version\": 1,\n \"files\": {}\n}");
 }
 
@@ -80,7 +83,8 @@ TEST(TreeJsonTest, TheBlobOfAnLfsFileIsNamedByItsSha256) {
   EXPECT_FALSE(one.blob_name());
 }
 
-RC_GTEST_PROP(TreeJsonProperty, AnyListingSurvivesTheRoundTrip, (std::vector<std::string> const& names)) {
+RC_GTEST_PROP(TreeJsonProperty, AnyListingSurvivesTheRoundTrip,
+              (std::vector<std::string> const& names)) {
   Tree tree;
   for (auto const& name : names) {
     auto path = RepoPath::parse(name);

@@ -161,6 +161,23 @@ TEST_F(SettingsTest, AnExplicitHubFolderCountsOnlyWithoutPrimaryCachePath) {
   EXPECT_EQ(good().explicit_hub_folder(), std::nullopt);
 }
 
+TEST_F(SettingsTest, WarnsWhenPythonScriptsWouldUseAnotherCache) {
+  environment_["PRIMARY_CACHE_PATH"] = here("cache");
+  environment_["HF_HOME"] = "/elsewhere";
+  EXPECT_THAT(good().warnings(),
+              ElementsAre(AllOf(HasSubstr("HF_HOME"), HasSubstr("/elsewhere/hub"),
+                                HasSubstr(here("cache/hub")))));
+  environment_["HF_HUB_CACHE"] = here("cache/hub/");
+  EXPECT_THAT(good().warnings(), IsEmpty()) << "HF_HUB_CACHE decides for Python, and it agrees";
+  environment_.erase("HF_HUB_CACHE");
+  environment_["HF_HOME"] = here("cache");
+  EXPECT_THAT(good().warnings(), IsEmpty());
+  std::filesystem::create_directories(folder_ / "cache/hub");
+  std::filesystem::create_symlink("cache", folder_ / "other name");
+  environment_["HF_HOME"] = here("other name");
+  EXPECT_THAT(good().warnings(), IsEmpty()) << "two names of one folder";
+}
+
 TEST_F(SettingsTest, WithoutHomeTheUserDatabaseTells) {
   environment_.erase("HOME");
   auto const root = good().primary_root().text;

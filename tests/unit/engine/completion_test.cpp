@@ -54,11 +54,13 @@ TEST(Completion, ReadsTokenIdsAndRefusesEverythingElse) {
 }
 
 TEST(Completion, ReadsATextAndTheLastEvent) {
-  auto const text = parse_chunk(R"({"content":" w1","stop":false,"tokens_predicted":2,"tokens_evaluated":5})");
+  auto const text =
+      parse_chunk(R"({"content":" w1","stop":false,"tokens_predicted":2,"tokens_evaluated":5})");
   ASSERT_TRUE(text);
   EXPECT_EQ(text->text, " w1");
   EXPECT_FALSE(text->last);
-  auto const last = parse_chunk(R"({"content":"","stop":true,"tokens_predicted":8,"tokens_evaluated":5})");
+  auto const last =
+      parse_chunk(R"({"content":"","stop":true,"tokens_predicted":8,"tokens_evaluated":5})");
   ASSERT_TRUE(last);
   EXPECT_TRUE(last->last);
   EXPECT_EQ(last->output_tokens, 8);

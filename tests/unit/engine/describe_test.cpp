@@ -8,8 +8,9 @@ namespace homelab::engine {
 namespace {
 
 TEST(Describe, FindsTheJsonLineBetweenLogLines) {
-  auto const facts = parse_description("loading {back ends}\n{\"architecture\":\"llama\",\"parameter_count\":12,"
-                                       "\"context_length\":2048,\"default_dtype\":\"torch.bfloat16\",\"model_type\":\"X\"}\nbye\n");
+  auto const facts = parse_description(
+      "loading {back ends}\n{\"architecture\":\"llama\",\"parameter_count\":12,"
+      "\"context_length\":2048,\"default_dtype\":\"torch.bfloat16\",\"model_type\":\"X\"}\nbye\n");
   ASSERT_TRUE(facts) << facts.error().message;
   EXPECT_EQ(facts->architecture, "llama");
   EXPECT_EQ(facts->parameter_count, 12);
@@ -37,8 +38,24 @@ TEST(Describe, GivesTheProgramsOwnReason) {
   folder.write("m.gguf.flags", "--fail-describe architecture 'foo' is not supported\n");
   auto const description = describe_model(FAKE_ENGINE, model, folder / "scratch", {});
   ASSERT_FALSE(description.facts);
-  EXPECT_EQ(description.facts.error(), (Error{Code::kUnimplemented, "architecture 'foo' is not supported"}));
+  EXPECT_EQ(description.facts.error(),
+            (Error{Code::kUnimplemented, "architecture 'foo' is not supported"}));
   EXPECT_FALSE(description.crashed);
+}
+
+TEST(Describe, TheDeviceIsTheFirstThatIsNoProcessor) {
+  EXPECT_EQ(parse_device(R"({"back_ends":[{"name":"CPU"}]})"), "cpu");
+  EXPECT_EQ(parse_device(R"({"back_ends":[{"name":"CUDA0"},{"name":"CPU"}]})"), "cuda:0");
+  EXPECT_EQ(parse_device(R"({"back_ends":[{"name":"CPU"},{"name":"Vulkan1"}]})"), "vulkan:1");
+  EXPECT_FALSE(parse_device("{}"));
+  EXPECT_FALSE(parse_device("no JSON"));
+}
+
+TEST(Describe, AsksTheProgramForItsDevice) {
+  test::TempDir folder;
+  auto const device = find_device(FAKE_ENGINE, folder / "scratch", {});
+  ASSERT_TRUE(device) << device.error().message;
+  EXPECT_EQ(*device, "cpu");
 }
 
 TEST(Describe, AMissingProgramIsAnError) {

@@ -19,8 +19,9 @@ EngineStart sample() {
 
 TEST(EngineArguments, AreLlamaServersWithTheLifelineInFront) {
   EXPECT_EQ(engine_arguments(sample()),
-            (std::vector<std::string>{"--lifeline-fd", "3", "--host", "/run/x.sock", "-m", "/m", "-c", "4000", "-np",
-                                      "4", "-t", "3", "--alias", "one_two", "--cache-ram", "256"}));
+            (std::vector<std::string>{"--lifeline-fd", "3", "--host", "/run/x.sock", "-m", "/m",
+                                      "-c", "4000", "-np", "4", "-t", "3", "--alias", "one_two",
+                                      "--cache-ram", "256"}));
 }
 
 TEST(EngineArguments, NameTheGpuLayersOnlyWhenTheyAreSet) {

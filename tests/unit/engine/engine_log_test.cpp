@@ -33,10 +33,12 @@ TEST(EngineLogReason, IsTheLastLinesWhenThereIsNoErrorLine) {
   EXPECT_EQ(reason_in({}), "");
 }
 
-TEST(EngineLogDevice, IsTheFirstDeviceThatTheLogNames) {
-  EXPECT_EQ(device_in({"x", "llama: using device CUDA0 (NVIDIA H200) - 143000 MiB free"}), "cuda:0");
-  EXPECT_EQ(device_in({"using device Vulkan1 (AMD)"}), "vulkan:1");
-  EXPECT_EQ(device_in({"using device CPU (x)", "loaded"}), "cpu");
+TEST(EngineLogReason, PrefersWhatIsNoEverydayRemark) {
+  EXPECT_EQ(reason_in({"GGML_ASSERT(x) failed", "1.2.3 I slot release", "1.2.4 W low memory",
+                       "1.2.5 D tick"}),
+            "GGML_ASSERT(x) failed");
+  EXPECT_EQ(reason_in({"1.2.3 I slot launch", "1.2.5 D tick"}),
+            "1.2.3 I slot launch | 1.2.5 D tick");
 }
 
 TEST(EngineLog, ReadsThePipeAndWritesTheFileUntilTheEnd) {
@@ -47,7 +49,8 @@ TEST(EngineLog, ReadsThePipeAndWritesTheFileUntilTheEnd) {
   EXPECT_TRUE(log.drain());
   EXPECT_EQ(log.lines(), Lines{});
   std::string const text = "hello\nworld\n";
-  ASSERT_EQ(::write(pipe->write_end.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  ASSERT_EQ(::write(pipe->write_end.get(), text.data(), text.size()),
+            static_cast<ssize_t>(text.size()));
   EXPECT_TRUE(log.drain());
   EXPECT_EQ(log.lines(), (Lines{"hello", "world"}));
   pipe->write_end.reset();
@@ -63,7 +66,8 @@ TEST(EngineLog, TheFileStaysWithinItsBound) {
   std::string const line(4095, 'x');
   for (int i = 0; i < 600; ++i) {
     std::string const text = line + "\n";
-    ASSERT_EQ(::write(pipe->write_end.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
+    ASSERT_EQ(::write(pipe->write_end.get(), text.data(), text.size()),
+              static_cast<ssize_t>(text.size()));
     ASSERT_TRUE(log.drain());
   }
   EXPECT_LE(std::filesystem::file_size(folder / "engine.log"), EngineLog::kFileLimitBytes);

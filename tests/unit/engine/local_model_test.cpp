@@ -8,8 +8,10 @@ namespace homelab::engine {
 namespace {
 
 TEST(LocalModel, TellsPathsFromRepositories) {
-  for (auto const path : {"/models/x", "~/x", "./x", "../x.gguf"}) EXPECT_TRUE(is_local_path(path)) << path;
-  for (auto const repo : {"org/name", "name", "org/name:Q4_1", ".hidden"}) EXPECT_FALSE(is_local_path(repo)) << repo;
+  for (auto const path : {"/models/x", "~/x", "./x", "../x.gguf"})
+    EXPECT_TRUE(is_local_path(path)) << path;
+  for (auto const repo : {"org/name", "name", "org/name:Q4_1", ".hidden"})
+    EXPECT_FALSE(is_local_path(repo)) << repo;
 }
 
 TEST(LocalModel, AGgufFileIsAModelOfItsSize) {
@@ -56,7 +58,8 @@ TEST(LocalModel, SaysWhatIsWrongWithAPath) {
   test::TempDir folder;
   EXPECT_EQ(find_local_model((folder / "absent").string()).error().code, Code::kNotFound);
   EXPECT_EQ(find_local_model(folder.path().string()).error().code, Code::kInvalidArgument);
-  EXPECT_EQ(find_local_model(folder.write("pytorch_model.bin", "x").string()).error().code, Code::kInvalidArgument);
+  EXPECT_EQ(find_local_model(folder.write("pytorch_model.bin", "x").string()).error().code,
+            Code::kInvalidArgument);
   folder.write("a.gguf", "1");
   folder.write("b.gguf", "1");
   auto const two = find_local_model(folder.path().string());

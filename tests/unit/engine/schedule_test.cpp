@@ -83,8 +83,9 @@ TEST(Schedule, UnloadStopsTheEngineAndAnswersWhenItIsGone) {
   EXPECT_EQ(schedule.unload_requested(2), Effects{StopEngine{}});
   EXPECT_EQ(schedule.unload_requested(3), Effects{});
   EXPECT_EQ(schedule.load_requested(4, "a", false), Effects{});
-  EXPECT_EQ(schedule.engine_stopped(),
-            (Effects{Answer{2, Reply::kUnloaded}, Answer{3, Reply::kUnloaded}, StartLoad{"a", false}}));
+  EXPECT_EQ(
+      schedule.engine_stopped(),
+      (Effects{Answer{2, Reply::kUnloaded}, Answer{3, Reply::kUnloaded}, StartLoad{"a", false}}));
 }
 
 TEST(Schedule, UnloadWithoutAModelIsAnsweredAtOnce) {
@@ -99,7 +100,8 @@ TEST(Schedule, UnloadDuringALoadCancelsThatLoad) {
   EXPECT_EQ(schedule.unload_requested(2), Effects{CancelLoad{}});
   EXPECT_EQ(schedule.unload_requested(3), Effects{});
   EXPECT_EQ(schedule.load_ended(LoadResult::kFailed),
-            (Effects{Answer{1, Reply::kLoadOutcome}, Answer{2, Reply::kUnloaded}, Answer{3, Reply::kUnloaded}}));
+            (Effects{Answer{1, Reply::kLoadOutcome}, Answer{2, Reply::kUnloaded},
+                     Answer{3, Reply::kUnloaded}}));
 }
 
 TEST(Schedule, ALoadThatFinishedInSpiteOfItsCancelIsStopped) {
@@ -107,7 +109,8 @@ TEST(Schedule, ALoadThatFinishedInSpiteOfItsCancelIsStopped) {
   EXPECT_EQ(schedule.load_requested(1, "a", false).size(), 1U);
   schedule.load_began();
   EXPECT_EQ(schedule.unload_requested(2), Effects{CancelLoad{}});
-  EXPECT_EQ(schedule.load_ended(LoadResult::kLoaded), (Effects{Answer{1, Reply::kLoadOutcome}, StopEngine{}}));
+  EXPECT_EQ(schedule.load_ended(LoadResult::kLoaded),
+            (Effects{Answer{1, Reply::kLoadOutcome}, StopEngine{}}));
   EXPECT_EQ(schedule.engine_stopped(), (Effects{Answer{2, Reply::kUnloaded}}));
 }
 
@@ -118,7 +121,8 @@ TEST(Schedule, ARequestAfterTheCancelIsALoadOfItsOwn) {
   EXPECT_EQ(schedule.unload_requested(2), Effects{CancelLoad{}});
   EXPECT_EQ(schedule.load_requested(3, "a", false), Effects{});
   EXPECT_EQ(schedule.load_ended(LoadResult::kFailed),
-            (Effects{Answer{1, Reply::kLoadOutcome}, Answer{2, Reply::kUnloaded}, StartLoad{"a", false}}));
+            (Effects{Answer{1, Reply::kLoadOutcome}, Answer{2, Reply::kUnloaded},
+                     StartLoad{"a", false}}));
 }
 
 TEST(Schedule, ADeadEngineLeavesThePlaceFree) {
@@ -141,7 +145,8 @@ TEST(Schedule, ShutdownAnswersTheQueueAndCancelsTheLoad) {
   EXPECT_EQ(schedule.load_requested(1, "a", false).size(), 1U);
   EXPECT_EQ(schedule.load_requested(2, "b", false), Effects{});
   schedule.load_began();
-  EXPECT_EQ(schedule.shutdown_requested(), (Effects{Answer{2, Reply::kShuttingDown}, CancelLoad{}}));
+  EXPECT_EQ(schedule.shutdown_requested(),
+            (Effects{Answer{2, Reply::kShuttingDown}, CancelLoad{}}));
   EXPECT_EQ(schedule.load_requested(3, "a", false), (Effects{Answer{3, Reply::kShuttingDown}}));
   EXPECT_EQ(schedule.load_ended(LoadResult::kFailed), (Effects{Answer{1, Reply::kLoadOutcome}}));
   EXPECT_TRUE(schedule.idle());

@@ -14,7 +14,8 @@ constexpr seconds kPatience{30};
 /// Waits for a future; a test that would hang fails instead.
 template <class T>
 T take(std::future<T> future) {
-  if (future.wait_for(kPatience) != std::future_status::ready) throw std::runtime_error("no answer within 30 s");
+  if (future.wait_for(kPatience) != std::future_status::ready)
+    throw std::runtime_error("no answer within 30 s");
   return future.get();
 }
 
@@ -78,14 +79,16 @@ GenerateCallbacks Listener::callbacks() {
 
 Listener::Heard Listener::wait() {
   std::unique_lock lock(state_->mutex);
-  bool const ended = state_->changed.wait_for(lock, kPatience, [this] { return state_->heard.result.has_value(); });
+  bool const ended = state_->changed.wait_for(lock, kPatience,
+                                              [this] { return state_->heard.result.has_value(); });
   if (!ended) throw std::runtime_error("the generation did not end within 30 s");
   return state_->heard;
 }
 
 void Listener::wait_for_texts(int count) {
   std::unique_lock lock(state_->mutex);
-  bool const came = state_->changed.wait_for(lock, kPatience, [&] { return state_->heard.texts >= count; });
+  bool const came =
+      state_->changed.wait_for(lock, kPatience, [&] { return state_->heard.texts >= count; });
   if (!came) throw std::runtime_error("the text did not come within 30 s");
 }
 
@@ -175,7 +178,8 @@ registry::Model ServiceTest::row(std::string const& name) {
   return *row;
 }
 
-std::string ServiceTest::forward(std::string const& method, std::string const& target, std::string const& body) {
+std::string ServiceTest::forward(std::string const& method, std::string const& target,
+                                 std::string const& body) {
   auto const text = std::make_shared<std::string>();
   auto [done, future] = promised<Status>();
   http::LocalCallbacks callbacks;
@@ -189,7 +193,8 @@ std::string ServiceTest::forward(std::string const& method, std::string const& t
 void ServiceTest::eventually(std::function<bool()> const& condition, std::string const& what) {
   auto const deadline = std::chrono::steady_clock::now() + kPatience;
   while (!condition()) {
-    if (std::chrono::steady_clock::now() > deadline) throw std::runtime_error("did not happen: " + what);
+    if (std::chrono::steady_clock::now() > deadline)
+      throw std::runtime_error("did not happen: " + what);
     std::this_thread::sleep_for(milliseconds(5));
   }
 }

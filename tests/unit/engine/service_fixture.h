@@ -17,7 +17,8 @@
 
 namespace homelab::engine {
 
-/// A downloader that knows repositories by name: each is a folder, an error, or a download that never ends by itself.
+/// A downloader that knows repositories by name: each is a folder, an error, or a download that
+/// never ends by itself.
 class FakeDownloader : public hub::Downloader {
  public:
   void serve(std::string const& repo, std::filesystem::path folder) {
@@ -81,13 +82,15 @@ class ServiceTest : public testing::Test {
   void add_repository(std::string const& name, std::string const& repo);
 
   [[nodiscard]] Result<registry::Model> load(std::string const& name, bool force = false);
-  [[nodiscard]] std::future<Result<registry::Model>> load_later(std::string const& name, bool force = false);
+  [[nodiscard]] std::future<Result<registry::Model>> load_later(std::string const& name,
+                                                                bool force = false);
   [[nodiscard]] Result<std::string> unload();
   [[nodiscard]] Result<registry::Model> remove(std::string const& name);
   [[nodiscard]] Result<ValidateOutcome> validate();
   Listener::Heard generate(GenerateRequest request);
   [[nodiscard]] registry::Model row(std::string const& name);
-  [[nodiscard]] std::string forward(std::string const& method, std::string const& target, std::string const& body = "");
+  [[nodiscard]] std::string forward(std::string const& method, std::string const& target,
+                                    std::string const& body = "");
   /// Polls until true; fails the test after 30 s.
   static void eventually(std::function<bool()> const& condition, std::string const& what);
 

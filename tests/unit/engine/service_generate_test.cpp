@@ -64,7 +64,8 @@ TEST_F(GenerateTest, TheEnginesRefusalIsPassedOn) {
   load_with("--refuse the request exceeds the available context size");
   auto const heard = generate({.prompt = "x"});
   ASSERT_FALSE(*heard.result);
-  EXPECT_EQ(heard.result->error(), (Error{Code::kInvalidArgument, "the request exceeds the available context size"}));
+  EXPECT_EQ(heard.result->error(),
+            (Error{Code::kInvalidArgument, "the request exceeds the available context size"}));
 }
 
 TEST_F(GenerateTest, AnErrorInTheStreamEndsItOnceWithItsCause) {
@@ -105,7 +106,8 @@ TEST_F(GenerateTest, AnEngineThatAbortsEndsTheStreamWithSignalAndLastMessages) {
 TEST_F(GenerateTest, KillingTheEngineEndsEveryStreamWithOneErrorAndTheNextLoadWorks) {
   load_with("--hold-after 3");
   std::vector<Listener> listeners(4);
-  for (auto& listener : listeners) service_->generate({.prompt = "x", .max_tokens = 9}, listener.callbacks());
+  for (auto& listener : listeners)
+    service_->generate({.prompt = "x", .max_tokens = 9}, listener.callbacks());
   for (auto& listener : listeners) listener.wait_for_texts(3);
   ::kill(service_->loaded()->pid, SIGKILL);
   for (auto& listener : listeners) {
@@ -169,7 +171,8 @@ TEST_F(GenerateTest, MoreRequestsThanTheBoundAreRefused) {
 
 TEST_F(GenerateTest, ASuccessfulRunIsRecordedBeforeItsEndIsTold) {
   load_with("");
-  auto const heard = generate({.prompt = "hello", .max_tokens = 3, .temperature = 0.5, .top_p = 0.8});
+  auto const heard =
+      generate({.prompt = "hello", .max_tokens = 3, .temperature = 0.5, .top_p = 0.8});
   ASSERT_TRUE(*heard.result);
   auto const found = rows();
   ASSERT_EQ(found.size(), 1U);
@@ -232,7 +235,8 @@ TEST_F(GenerateTest, ValidateOfAnUnwellModelIsAnAnswerNotAnError) {
 TEST_F(GenerateTest, ForwardPassesARequestThroughUnchanged) {
   EXPECT_THAT(forward("POST", "/v1/chat/completions", "{}"), HasSubstr("no model is loaded"));
   load_with("");
-  EXPECT_EQ(forward("POST", "/v1/chat/completions?x=1", R"({"a":1})"), R"(POST /v1/chat/completions?x=1 {"a":1})");
+  EXPECT_EQ(forward("POST", "/v1/chat/completions?x=1", R"({"a":1})"),
+            R"(POST /v1/chat/completions?x=1 {"a":1})");
 }
 
 TEST_F(GenerateTest, ShutdownLetsARunningStreamEndWithinTheGrace) {

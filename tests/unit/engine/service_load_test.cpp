@@ -160,10 +160,12 @@ TEST_F(LoadTest, TheRowIsTestingAndNothingIsLoadedDuringALoad) {
   add_repository("slow", "org/slow");
   downloader_.hang("org/slow");
   auto answer = load_later("slow");
-  eventually([&] { return row("slow").compatibility_status == "testing"; }, "the row becomes testing");
+  eventually([&] { return row("slow").compatibility_status == "testing"; },
+             "the row becomes testing");
   EXPECT_FALSE(service_->loaded());
   eventually([&] { return service_->jobs()[0].state == "downloading"; }, "the job downloads");
-  EXPECT_THAT(generate({.prompt = "x"}).result->error().message, HasSubstr("'slow' is still being loaded"));
+  EXPECT_THAT(generate({.prompt = "x"}).result->error().message,
+              HasSubstr("'slow' is still being loaded"));
   auto const removed = remove("slow");
   ASSERT_FALSE(removed);
   EXPECT_EQ(removed.error().code, Code::kFailedPrecondition);
@@ -191,7 +193,9 @@ TEST_F(LoadTest, UnloadDuringALoadCancelsItAndRestoresTheRow) {
 TEST_F(LoadTest, UnloadCancelsAnEngineThatNeverGetsReady) {
   add_local("stuck", "--never-ready");
   auto answer = load_later("stuck");
-  eventually([&] { return service_->jobs().size() == 1 && service_->jobs()[0].state == "starting"; }, "it starts");
+  eventually(
+      [&] { return service_->jobs().size() == 1 && service_->jobs()[0].state == "starting"; },
+      "it starts");
   ASSERT_TRUE(unload());
   EXPECT_EQ(answer.get().error().code, Code::kCancelled);
 }
@@ -243,7 +247,8 @@ TEST_F(LoadTest, TheSocketIsGoneAfterTheUnload) {
 
 TEST_F(LoadTest, AMissingProgramSaysHowToGetIt) {
   options_.program = folder_ / "absent";
-  auto const service = EngineService::create(options_, {*loops_, *registry_, downloader_, *locations_});
+  auto const service =
+      EngineService::create(options_, {*loops_, *registry_, downloader_, *locations_});
   ASSERT_FALSE(service);
   EXPECT_EQ(service.error().code, Code::kNotFound);
   EXPECT_THAT(service.error().message, HasSubstr("make build"));
@@ -251,7 +256,8 @@ TEST_F(LoadTest, AMissingProgramSaysHowToGetIt) {
 
 TEST_F(LoadTest, ARuntimeFolderTooLongForSocketsIsRefused) {
   options_.runtime_folder = folder_ / std::string(100, 'x');
-  auto const service = EngineService::create(options_, {*loops_, *registry_, downloader_, *locations_});
+  auto const service =
+      EngineService::create(options_, {*loops_, *registry_, downloader_, *locations_});
   ASSERT_FALSE(service);
   EXPECT_EQ(service.error().code, Code::kInvalidArgument);
 }

@@ -12,8 +12,9 @@ class RaceTest : public ServiceTest {};
 
 /// What a caller may be told when others load, unload and kill at the same time.
 bool is_expected(Code code) {
-  return code == Code::kFailedPrecondition || code == Code::kAborted || code == Code::kUnavailable ||
-         code == Code::kCancelled || code == Code::kInternal || code == Code::kDataLoss;
+  return code == Code::kFailedPrecondition || code == Code::kAborted ||
+         code == Code::kUnavailable || code == Code::kCancelled || code == Code::kInternal ||
+         code == Code::kDataLoss;
 }
 
 TEST_F(RaceTest, EveryRequestEndsOnceWhileModelsComeGoAndDie) {
@@ -35,7 +36,8 @@ TEST_F(RaceTest, EveryRequestEndsOnceWhileModelsComeGoAndDie) {
   auto const generator = [&] {
     for (int i = 0; i < kRounds * 4; ++i) {
       Listener listener;
-      auto const running = service_->generate({.prompt = "x y", .max_tokens = 20}, listener.callbacks());
+      auto const running =
+          service_->generate({.prompt = "x y", .max_tokens = 20}, listener.callbacks());
       if (i % 5 == 0) running->cancel();
       auto const heard = listener.wait();
       EXPECT_EQ(heard.ends, 1);

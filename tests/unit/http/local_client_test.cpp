@@ -143,6 +143,17 @@ TEST_F(LocalClient, GivesEveryChunkOnTheSpot) {
   EXPECT_TRUE(watched.done.get_future().get());
 }
 
+TEST_F(LocalClient, ReadsAnEmptyChunkedAnswerByteByByte) {
+  Watched watched;
+  auto const exchange = start_local(loops, request(), watched.callbacks());
+  peer.accept();
+  peer.read_head();
+  std::string const answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+  for (char const c : answer) peer.send(std::string_view(&c, 1));
+  EXPECT_TRUE(watched.done.get_future().get());
+  EXPECT_TRUE(watched.pieces.empty());
+}
+
 TEST_F(LocalClient, TakesABodyThatEndsWithTheConnection) {
   Watched watched;
   auto const exchange = start_local(loops, request(), watched.callbacks());

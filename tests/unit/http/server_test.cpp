@@ -96,6 +96,17 @@ TEST(Server, ReadsAChunkedBodyByteByByte) {
   EXPECT_EQ(body_of(client.read_to_end()), "Wikipedia");
 }
 
+TEST(Server, ReadsAnEmptyChunkedBodyByteByByte) {
+  RunningServer const running(echo_router());
+  RawClient client(running.port());
+  std::string const head =
+      "POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (char const c : head + "0\r\n\r\n") client.send(std::string_view(&c, 1));
+  std::string const answer = client.read_to_end();
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_EQ(body_of(answer), "");
+}
+
 TEST(Server, ReadsABodyAsLargeAsTheRouteAllows) {
   RunningServer const running(echo_router());
   std::string const body(100 * 1000, 'b');

@@ -8,9 +8,9 @@
 namespace homelab::hub {
 namespace {
 
+using test::file_of;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using test::file_of;
 
 std::string const kOid(40, '1');
 std::string const kSha(64, '2');
@@ -30,15 +30,16 @@ TEST(Answers, GiveTheCommitOfARepository) {
 }
 
 TEST(Answers, RefuseARepositoryWithoutARealCommit) {
-  for (char const* body : {"", "[]", "{}", R"({"sha":5})", R"({"sha":"main"})", R"({"sha":"../../x"})", "{"})
+  for (char const* body :
+       {"", "[]", "{}", R"({"sha":5})", R"({"sha":"main"})", R"({"sha":"../../x"})", "{"})
     EXPECT_EQ(parse_repo_info(body).error().code, Code::kDataLoss) << body;
 }
 
 TEST(Answers, GiveFilesWithTheirHashes) {
-  auto const tree = listing("[" + entry("b.txt") + R"(,{"type":"directory","path":"d","oid":"x","size":0},)" +
-                            entry("a/m.gguf", R"(,"lfs":{"oid":")" + kSha + R"(","size":5},"xetHash":")" +
-                                                  kSha + "\"") +
-                            "]");
+  auto const tree = listing(
+      "[" + entry("b.txt") + R"(,{"type":"directory","path":"d","oid":"x","size":0},)" +
+      entry("a/m.gguf", R"(,"lfs":{"oid":")" + kSha + R"(","size":5},"xetHash":")" + kSha + "\"") +
+      "]");
   ASSERT_TRUE(tree) << tree.error().message;
   ASSERT_EQ(tree->files.size(), 2U);
   EXPECT_EQ(tree->files[0].path.text(), "a/m.gguf");
@@ -56,15 +57,18 @@ TEST(Answers, RefuseAListingWithAnyBadEntry) {
         std::string(R"({"type":"file","path":"a","oid":")" + kOid + "\"}"),
         std::string(R"({"type":"file","path":"a","size":1,"oid":"../../x"})"),
         std::string(R"({"type":"link","path":"a","size":1,"oid":")" + kOid + "\"}"),
-        entry("a", R"(,"lfs":{"oid":"short"})"), entry("a", R"(,"lfs":{"oid":")" + kSha + R"(","size":6})"),
-        std::string("5"), std::string("null")})
-    EXPECT_EQ(listing("[" + entry("good.txt") + "," + bad + "]").error().code, Code::kDataLoss) << bad;
+        entry("a", R"(,"lfs":{"oid":"short"})"),
+        entry("a", R"(,"lfs":{"oid":")" + kSha + R"(","size":6})"), std::string("5"),
+        std::string("null")})
+    EXPECT_EQ(listing("[" + entry("good.txt") + "," + bad + "]").error().code, Code::kDataLoss)
+        << bad;
   EXPECT_FALSE(listing("{}"));
   EXPECT_FALSE(listing("[" + entry("a")));
 }
 
 TEST(Answers, RefuseAPathThatIsListedTwiceOrIsFileAndFolder) {
-  EXPECT_THAT(listing("[" + entry("a") + "," + entry("a") + "]").error().message, HasSubstr("twice"));
+  EXPECT_THAT(listing("[" + entry("a") + "," + entry("a") + "]").error().message,
+              HasSubstr("twice"));
   EXPECT_THAT(listing("[" + entry("a") + "," + entry("a/b") + "]").error().message,
               HasSubstr("file and a folder"));
   EXPECT_TRUE(listing("[" + entry("a") + "," + entry("a.b/c") + "," + entry("ab/c") + "]"));

@@ -10,7 +10,9 @@
 
 namespace homelab::hub::test {
 
-inline cache::RepoPath path_of(std::string_view text) { return cache::RepoPath::parse(text).value(); }
+inline cache::RepoPath path_of(std::string_view text) {
+  return cache::RepoPath::parse(text).value();
+}
 
 inline cache::TreeFile file_of(std::string_view path, std::uint64_t size_bytes = 100) {
   return {path_of(path), size_bytes, std::string(40, 'a'), std::nullopt, std::nullopt};

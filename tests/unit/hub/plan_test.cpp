@@ -9,12 +9,12 @@
 namespace homelab::hub {
 namespace {
 
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
-using ::testing::Not;
 using test::file_of;
 using test::paths_of;
 using test::tree_of;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 TEST(GgufName, TellsTheQuantisationWhateverStandsAroundIt) {
   EXPECT_EQ(quantisation_of("SmolLM2-135M-Instruct-Q4_K_M"), "Q4_K_M");
@@ -73,11 +73,11 @@ TEST(Plan, OfASafetensorsRepositoryHasWhatFromPretrainedReads) {
 }
 
 TEST(Plan, TakesAllShardsAndTheIndexButNoSecondCopyOfTheWeights) {
-  auto const plan = plan_files(
-      tree_of({"config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors",
-               "model.safetensors.index.json", "consolidated.safetensors",
-               "fp16/model.safetensors"}),
-      "");
+  auto const plan =
+      plan_files(tree_of({"config.json", "model-00001-of-00002.safetensors",
+                          "model-00002-of-00002.safetensors", "model.safetensors.index.json",
+                          "consolidated.safetensors", "fp16/model.safetensors"}),
+                 "");
   ASSERT_TRUE(plan) << plan.error().message;
   EXPECT_THAT(paths_of(plan->files),
               ElementsAre("config.json", "model-00001-of-00002.safetensors",
@@ -101,7 +101,8 @@ TEST(Plan, OfAGgufRepositoryPrefersQ4KM) {
 }
 
 TEST(Plan, TakesTheClosestToQ4KMWhenThatIsMissing) {
-  EXPECT_EQ(plan_files(tree_of({"m-Q8_0.gguf", "m-Q4_K_S.gguf", "m-F16.gguf"}), "")->variant, "Q4_K_S");
+  EXPECT_EQ(plan_files(tree_of({"m-Q8_0.gguf", "m-Q4_K_S.gguf", "m-F16.gguf"}), "")->variant,
+            "Q4_K_S");
   EXPECT_EQ(plan_files(tree_of({"m-Q8_0.gguf", "m-F16.gguf"}), "")->variant, "Q8_0");
 }
 
@@ -121,9 +122,10 @@ TEST(Plan, SaysWhatThereIsWhenTheVariantIsMissing) {
 }
 
 TEST(Plan, TakesAllShardsOfTheChosenQuantisation) {
-  auto const plan = plan_files(tree_of({"Q8_0/m-Q8_0-00001-of-00002.gguf", "Q8_0/m-Q8_0-00002-of-00002.gguf",
-                                        "Q4_0/m-Q4_0-00001-of-00001.gguf"}),
-                               "q8_0");
+  auto const plan =
+      plan_files(tree_of({"Q8_0/m-Q8_0-00001-of-00002.gguf", "Q8_0/m-Q8_0-00002-of-00002.gguf",
+                          "Q4_0/m-Q4_0-00001-of-00001.gguf"}),
+                 "q8_0");
   ASSERT_TRUE(plan) << plan.error().message;
   EXPECT_EQ(plan->gguf->text(), "Q8_0/m-Q8_0-00001-of-00002.gguf");
   EXPECT_EQ(plan->files.size(), 2U);

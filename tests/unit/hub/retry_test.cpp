@@ -61,12 +61,14 @@ TEST(Retry, HonoursWhatTheServerAsksButNotForHours) {
   RetryBudget budget;
   EXPECT_EQ(budget.next_wait(false, 56s), 56s);
   EXPECT_FALSE(budget.next_wait(false, 2h));
-  EXPECT_FALSE(RetryBudget().next_wait(false, asked_wait(with("Retry-After", "18446744073709551615"))));
+  EXPECT_FALSE(
+      RetryBudget().next_wait(false, asked_wait(with("Retry-After", "18446744073709551615"))));
 }
 
 TEST(Retry, TriesAgainOnlyWhatCanChange) {
   for (int const status : {408, 429, 500, 502, 503, 504}) EXPECT_TRUE(is_retryable_status(status));
-  for (int const status : {200, 301, 400, 401, 403, 404, 416, 501}) EXPECT_FALSE(is_retryable_status(status));
+  for (int const status : {200, 301, 400, 401, 403, 404, 416, 501})
+    EXPECT_FALSE(is_retryable_status(status));
   EXPECT_TRUE(is_retryable(Code::kUnavailable));
   EXPECT_TRUE(is_retryable(Code::kDeadlineExceeded));
   EXPECT_FALSE(is_retryable(Code::kInvalidArgument));

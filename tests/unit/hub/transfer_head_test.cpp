@@ -17,7 +17,9 @@ http::Headers headers(std::initializer_list<std::pair<char const*, std::string>>
   return out;
 }
 
-WantedBytes wanted(std::uint64_t from = 0) { return {cache::BlobName::parse(kName).value(), 1000, from}; }
+WantedBytes wanted(std::uint64_t from = 0) {
+  return {cache::BlobName::parse(kName).value(), 1000, from};
+}
 
 TEST(TransferHead, TakesAFullAnswerOfTheRightLength) {
   EXPECT_EQ(judge_head(wanted(), 200, headers({{"Content-Length", "1000"}})), HeadVerdict::kAppend);
@@ -30,12 +32,14 @@ TEST(TransferHead, RefusesAnotherLength) {
 }
 
 TEST(TransferHead, DoesNotCompareTheLengthOfACompressedBody) {
-  EXPECT_EQ(judge_head(wanted(), 200, headers({{"Content-Length", "90"}, {"Content-Encoding", "gzip"}})),
-            HeadVerdict::kAppend);
+  EXPECT_EQ(
+      judge_head(wanted(), 200, headers({{"Content-Length", "90"}, {"Content-Encoding", "gzip"}})),
+      HeadVerdict::kAppend);
 }
 
 TEST(TransferHead, StartsOverWhenTheServerIgnoresTheRange) {
-  EXPECT_EQ(judge_head(wanted(400), 200, headers({{"Content-Length", "1000"}})), HeadVerdict::kStartOver);
+  EXPECT_EQ(judge_head(wanted(400), 200, headers({{"Content-Length", "1000"}})),
+            HeadVerdict::kStartOver);
   EXPECT_EQ(judge_head(wanted(400), 206, headers({{"Content-Range", "bytes 0-999/1000"}})),
             HeadVerdict::kStartOver);
 }
@@ -50,7 +54,8 @@ TEST(TransferHead, ContinuesExactlyWhereItAsked) {
 TEST(TransferHead, RefusesAPartThatDoesNotFit) {
   for (char const* range : {"bytes 401-999/1000", "bytes 400-999/1200", "bytes 400-1000/1000",
                             "bytes 900-400/1000", "items 400-999/1000", "bytes 400/1000", ""})
-    EXPECT_EQ(judge_head(wanted(400), 206, headers({{"Content-Range", range}})), HeadVerdict::kChanged)
+    EXPECT_EQ(judge_head(wanted(400), 206, headers({{"Content-Range", range}})),
+              HeadVerdict::kChanged)
         << range;
   EXPECT_EQ(judge_head(wanted(400), 206, headers({})), HeadVerdict::kChanged);
   EXPECT_EQ(judge_head(wanted(400), 416, headers({{"Content-Range", "bytes */300"}})),
@@ -60,16 +65,18 @@ TEST(TransferHead, RefusesAPartThatDoesNotFit) {
 TEST(TransferHead, NoticesAnotherEtagOrSizeOfTheHub) {
   EXPECT_EQ(judge_head(wanted(), 200, headers({{"X-Linked-ETag", '"' + kOther + '"'}})),
             HeadVerdict::kChanged);
-  EXPECT_EQ(judge_head(wanted(), 200,
-                       headers({{"X-Repo-Commit", std::string(40, 'c')}, {"ETag", '"' + kOther + '"'}})),
-            HeadVerdict::kChanged);
+  EXPECT_EQ(
+      judge_head(wanted(), 200,
+                 headers({{"X-Repo-Commit", std::string(40, 'c')}, {"ETag", '"' + kOther + '"'}})),
+      HeadVerdict::kChanged);
   EXPECT_EQ(judge_head(wanted(), 200, headers({{"X-Linked-Size", "7"}})), HeadVerdict::kChanged);
   EXPECT_EQ(judge_head(wanted(), 200, headers({{"X-Linked-ETag", '"' + kName + '"'}})),
             HeadVerdict::kAppend);
 }
 
 TEST(TransferHead, IgnoresTheEtagOfAContentNetwork) {
-  EXPECT_EQ(judge_head(wanted(), 200, headers({{"ETag", '"' + kOther + '"'}})), HeadVerdict::kAppend);
+  EXPECT_EQ(judge_head(wanted(), 200, headers({{"ETag", '"' + kOther + '"'}})),
+            HeadVerdict::kAppend);
 }
 
 TEST(TransferHead, TriesAgainAfterServerErrorsAndExpiredAddresses) {
@@ -79,7 +86,8 @@ TEST(TransferHead, TriesAgainAfterServerErrorsAndExpiredAddresses) {
 }
 
 TEST(TransferHead, GivesUpWhenTheHubItselfRefuses) {
-  EXPECT_EQ(judge_head(wanted(), 403, headers({{"X-Error-Code", "GatedRepo"}})), HeadVerdict::kRefused);
+  EXPECT_EQ(judge_head(wanted(), 403, headers({{"X-Error-Code", "GatedRepo"}})),
+            HeadVerdict::kRefused);
   EXPECT_EQ(judge_head(wanted(), 401, headers({})), HeadVerdict::kRefused);
   EXPECT_EQ(judge_head(wanted(), 404, headers({})), HeadVerdict::kRefused);
 }

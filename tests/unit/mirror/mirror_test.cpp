@@ -35,7 +35,8 @@ std::string const kWeights = "weights";
 class MirrorTest : public ::testing::Test {
  protected:
   MirrorTest() : mirror_({dir_ / "hub"}), writer_(RepoWriter::open(dir_ / "hub", repo()).value()) {
-    tree_.files = {listed("big.bin", kWeights), listed("config.json", "{}"), listed("sub/dir/x.txt", "x")};
+    tree_.files = {listed("big.bin", kWeights), listed("config.json", "{}"),
+                   listed("sub/dir/x.txt", "x")};
     tree_.files[0].lfs_sha256 = sha256_hex(kWeights);
     tree_.files[0].xet_hash = std::string(64, 'e');
   }
@@ -109,7 +110,11 @@ TEST_F(MirrorTest, RepositoryInformationHasWhatClientsRead) {
   ASSERT_EQ(siblings.size(), 3U);
   EXPECT_EQ(siblings[0].at("rfilename").as_string(), "big.bin");
   EXPECT_EQ(siblings[0].at("lfs").at("sha256").as_string(), sha256_hex(kWeights));
-  EXPECT_FALSE(mirror_.repo_info(repo(), Revision::main())->body.at("siblings").at(0).as_object().contains("lfs"));
+  EXPECT_FALSE(mirror_.repo_info(repo(), Revision::main())
+                   ->body.at("siblings")
+                   .at(0)
+                   .as_object()
+                   .contains("lfs"));
 }
 
 TEST_F(MirrorTest, TheTreeListsFilesAndFoldersSortedAndWithoutXet) {
@@ -119,7 +124,8 @@ TEST_F(MirrorTest, TheTreeListsFilesAndFoldersSortedAndWithoutXet) {
   auto const& entries = tree->body.as_array();
   std::vector<std::string> paths;
   for (auto const& entry : entries) paths.emplace_back(entry.at("path").as_string());
-  EXPECT_EQ(paths, (std::vector<std::string>{"big.bin", "config.json", "sub", "sub/dir", "sub/dir/x.txt"}));
+  EXPECT_EQ(paths, (std::vector<std::string>{"big.bin", "config.json", "sub", "sub/dir",
+                                             "sub/dir/x.txt"}));
   EXPECT_EQ(entries[0].at("lfs").at("oid").as_string(), sha256_hex(kWeights));
   EXPECT_EQ(entries[0].at("lfs").at("pointerSize").to_number<int>(), 126);
   EXPECT_EQ(entries[2].at("type").as_string(), "directory");
@@ -135,7 +141,8 @@ TEST_F(MirrorTest, FoldersCanBeListedAloneAndMissingOnesAreEntryNotFound) {
   ASSERT_EQ(sub->body.as_array().size(), 1U);
   EXPECT_EQ(sub->body.at(0).at("path").as_string(), "sub/dir");
   EXPECT_EQ(sub->body.at(0).at("lastCommit").at("id").as_string(), commit().text());
-  auto const none = mirror_.tree(repo(), Revision::main(), {"additional_chat_templates", false, false});
+  auto const none =
+      mirror_.tree(repo(), Revision::main(), {"additional_chat_templates", false, false});
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().hub_code(), "EntryNotFound");
   EXPECT_EQ(none.error().commit, commit());
@@ -161,7 +168,8 @@ TEST_F(MirrorTest, ResolveGivesContentNameAndCommit) {
   EXPECT_EQ(big->commit, commit());
   EXPECT_EQ(big->size_bytes, kWeights.size());
   std::string content(kWeights.size(), '\0');
-  ASSERT_EQ(::pread(big->file.get(), content.data(), content.size(), 0), static_cast<ssize_t>(content.size()));
+  ASSERT_EQ(::pread(big->file.get(), content.data(), content.size(), 0),
+            static_cast<ssize_t>(content.size()));
   EXPECT_EQ(content, kWeights);
 }
 
@@ -185,7 +193,8 @@ TEST_F(MirrorTest, LinksThatLeaveTheCacheAreNotServed) {
   publish();
   auto const secret = dir_.write("secret", kWeights);
   fs::create_directories(dir_ / "hub/models--org--name/snapshots" / commit().text());
-  fs::create_symlink(secret, dir_ / "hub/models--org--name/snapshots" / commit().text() / "big.bin");
+  fs::create_symlink(secret,
+                     dir_ / "hub/models--org--name/snapshots" / commit().text() / "big.bin");
   EXPECT_EQ(why_not("big.bin"), Reason::kNotComplete);
 }
 
@@ -222,7 +231,8 @@ TEST_F(MirrorTest, PathsInfoWithoutAListingKnowsOnlyWhatIsOnDisk) {
   ASSERT_TRUE(info);
   EXPECT_EQ(info->body.at(0).at("lfs").at("oid").as_string(), sha256_hex(kWeights));
   std::vector<std::string> const more = {"big.bin", "unknown"};
-  EXPECT_EQ(mirror_.paths_info(repo(), Revision::main(), more).error().reason, Reason::kNotComplete);
+  EXPECT_EQ(mirror_.paths_info(repo(), Revision::main(), more).error().reason,
+            Reason::kNotComplete);
 }
 
 TEST_F(MirrorTest, RefsAreSortedIntoBranchesAndPullRequests) {
@@ -254,7 +264,8 @@ TEST_F(MirrorTest, UnencodedRevisionsAreSplitAtTheLongestKnownRef) {
   ASSERT_TRUE(writer_.write_ref(rev("feat/nested"), commit()));
   auto const split = [&](std::vector<std::string> const& segments) {
     auto const parts = mirror_.split_revision(repo(), segments);
-    return parts ? parts->revision.text() + " | " + parts->path : std::string(parts.error().hub_code());
+    return parts ? parts->revision.text() + " | " + parts->path
+                 : std::string(parts.error().hub_code());
   };
   EXPECT_EQ(split({"main", "a", "b.txt"}), "main | a/b.txt");
   EXPECT_EQ(split({"refs/pr/1", "a"}), "refs/pr/1 | a");
@@ -278,7 +289,8 @@ TEST_F(MirrorTest, NothingIsWritten) {
   store_all();
   publish();
   auto const count = [&] {
-    return std::distance(fs::recursive_directory_iterator(dir_.path()), fs::recursive_directory_iterator());
+    return std::distance(fs::recursive_directory_iterator(dir_.path()),
+                         fs::recursive_directory_iterator());
   };
   auto const before = count();
   (void)mirror_.repo_info(repo(), Revision::main());

@@ -2,10 +2,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <fstream>
+#include <iostream>
 
 #include "base/log.h"
 #include "original_database.h"
@@ -48,6 +51,13 @@ Status open_once(std::filesystem::path const& file) {
   auto const opened = Registry::open(file);
   if (!opened) return fail(opened.error());
   return {};
+}
+
+/// In a forked child.
+[[noreturn]] void open_and_exit(std::filesystem::path const& file) {
+  auto const opened = open_once(file);
+  if (!opened) std::cerr << opened.error().message << std::endl;
+  ::_exit(opened ? 0 : 1);
 }
 
 TEST(Migrations, AFreshFileHasTheOriginalsColumnsInItsOrder) {
@@ -159,6 +169,29 @@ TEST(Migrations, TheBackupIsTheFileAsItWas) {
   EXPECT_EQ(answer(backups[0], "PRAGMA user_version"), "0");
   ASSERT_TRUE(open_once(file));
   EXPECT_EQ(files_like(folder, "backup").size(), 1U) << "a second start has nothing to migrate";
+}
+
+TEST(Migrations, WithoutRoomForTheBackupNothingIsChanged) {
+  TempDir const folder;
+  auto const file = folder / "models.db";
+  test::make_newest_original(file);
+  auto const before = slurp(file);
+  pid_t const child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    // A full disk, made with a limit on the size of files.
+    std::signal(SIGXFSZ, SIG_IGN);
+    rlimit const tiny{4096, 4096};
+    ::setrlimit(RLIMIT_FSIZE, &tiny);
+    auto const opened = open_once(file);
+    bool const named = !opened && opened.error().message.find("backup-0-") != std::string::npos;
+    ::_exit(named ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(slurp(file), before);
+  EXPECT_TRUE(files_like(folder, "backup").empty());
 }
 
 TEST(Migrations, LinksToModelsThatAreGoneAreCleared) {
@@ -311,7 +344,7 @@ TEST(Migrations, ProcessesThatOpenOneOldFileAtOnceMigrateItOnce) {
   for (int i = 0; i < 6; ++i) {
     pid_t const child = ::fork();
     ASSERT_GE(child, 0);
-    if (child == 0) ::_exit(open_once(file) ? 0 : 1);
+    if (child == 0) open_and_exit(file);
     children.push_back(child);
   }
   for (pid_t const child : children) {
@@ -332,7 +365,7 @@ TEST(Migrations, ProcessesThatMakeOneNewFileAtOnceAllSucceed) {
   for (int i = 0; i < 6; ++i) {
     pid_t const child = ::fork();
     ASSERT_GE(child, 0);
-    if (child == 0) ::_exit(open_once(file) ? 0 : 1);
+    if (child == 0) open_and_exit(file);
     children.push_back(child);
   }
   for (pid_t const child : children) {

@@ -28,7 +28,8 @@ struct Services {
 
 /// The complete router: /api (the original's contract), /health, /v1, /hub, the page.
 [[nodiscard]] http::Router make_router(Services services);
-/// Only the Hub mirror at the root ("/api/models/...", "/<id>/resolve/...") and /health: for `homelab-llm mirror`.
+/// Only the Hub mirror at the root ("/api/models/...", "/<id>/resolve/...") and /health: for
+/// `homelab-llm mirror`.
 [[nodiscard]] http::Router make_mirror_router(mirror::Mirror const& mirror);
 
 }  // namespace homelab::api

@@ -1,5 +1,6 @@
 #pragma once
-// Errors as values. Every function that can fail for a reason outside the program returns Result<T> or Status.
+// Errors as values. Every function that can fail for a reason outside the program returns Result<T>
+// or Status.
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
@@ -7,8 +8,8 @@
 
 namespace homelab {
 
-/// The one vocabulary of failures. HTTP statuses and exit codes are derived from it in one table each
-/// (api/error_status.h, cli/exit_code.h).
+/// The one vocabulary of failures. HTTP statuses and exit codes are derived from it in one table
+/// each (api/error_status.h, cli/exit_code.h).
 enum class Code {
   kInvalidArgument,     ///< the caller's input is wrong; trying again will not help
   kNotFound,            ///< the named thing does not exist
@@ -28,8 +29,8 @@ enum class Code {
 /// Stable lower-case word of a code ("not_found"), as used in JSON and logs.
 [[nodiscard]] std::string_view to_string(Code code);
 
-/// Why something failed. `message` reads outermost context first: "load phi-2: open blob: no such file".
-/// Never holds secrets.
+/// Why something failed. `message` reads outermost context first: "load phi-2: open blob: no such
+/// file". Never holds secrets.
 struct Error {
   Code code = Code::kInternal;
   std::string message;
@@ -54,8 +55,9 @@ using Status = Result<void>;
   return tl::unexpected<Error>(std::move(error));
 }
 
-/// Error for a failed system call: "<doing> <path>: <strerror>", with a code that fits `errno_value`
-/// (ENOENT not found, EACCES/EPERM/EROFS permission denied, ENOSPC/EDQUOT/EMFILE exhausted, else unavailable).
+/// Error for a failed system call: "<doing> <path>: <strerror>", with a code that fits
+/// `errno_value` (ENOENT not found, EACCES/EPERM/EROFS permission denied, ENOSPC/EDQUOT/EMFILE
+/// exhausted, else unavailable).
 [[nodiscard]] tl::unexpected<Error> fail_errno(std::string_view doing, std::string_view path,
                                                int errno_value);
 
@@ -65,16 +67,18 @@ using Status = Result<void>;
 #define HOMELAB_CONCAT(a, b) HOMELAB_CONCAT_INNER(a, b)
 
 /// Returns the error of `expression` from the enclosing function, if it has one.
-#define RETURN_IF_ERROR(expression)                                         \
-  do {                                                                      \
-    if (auto homelab_status = (expression); !homelab_status)                \
-      return ::homelab::fail(std::move(homelab_status).error());            \
+#define RETURN_IF_ERROR(expression)                              \
+  do {                                                           \
+    if (auto homelab_status = (expression); !homelab_status)     \
+      return ::homelab::fail(std::move(homelab_status).error()); \
   } while (false)
 
 /// ASSIGN_OR_RETURN(auto file, open(path)); the left side may also be an existing variable.
+// NOLINTBEGIN(bugprone-macro-parentheses): `left` is a declaration, `result` a name.
 #define ASSIGN_OR_RETURN(left, expression) \
   HOMELAB_ASSIGN_OR_RETURN_IMPL(HOMELAB_CONCAT(homelab_result_, __LINE__), left, expression)
-#define HOMELAB_ASSIGN_OR_RETURN_IMPL(result, left, expression)          \
-  auto result = (expression);                                            \
-  if (!result) return ::homelab::fail(std::move(result).error());        \
+#define HOMELAB_ASSIGN_OR_RETURN_IMPL(result, left, expression)   \
+  auto result = (expression);                                     \
+  if (!result) return ::homelab::fail(std::move(result).error()); \
   left = std::move(*result)
+// NOLINTEND(bugprone-macro-parentheses)

@@ -1,6 +1,7 @@
 #pragma once
-// One hub folder (the Python client's cache_dir / HF_HUB_CACHE): finding repositories, refs, snapshots and trees.
-// Reads trust nothing that was remembered: every call looks at the disk. Thread-safe.
+// One hub folder (the Python client's cache_dir / HF_HUB_CACHE): finding repositories, refs,
+// snapshots and trees. Reads trust nothing that was remembered: every call looks at the disk.
+// Thread-safe.
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -20,7 +21,7 @@ using Path = std::filesystem::path;
 struct TreeFile {
   RepoPath path;
   std::uint64_t size_bytes = 0;
-  std::string git_oid;             ///< 40 hex; of the pointer for LFS files
+  std::string git_oid;  ///< 40 hex; of the pointer for LFS files
   std::optional<std::string> lfs_sha256;
   std::optional<std::string> xet_hash;
   /// sha256 for LFS files, else git_oid: the blob's name and the hash that its content must have.
@@ -33,7 +34,8 @@ struct Tree {
   std::vector<TreeFile> files;
   [[nodiscard]] TreeFile const* find(std::string_view path) const;
 };
-/// Text of trees/<commit>.json, byte for byte as the Python client writes it (indent 1, ASCII, sorted, no final newline).
+/// Text of trees/<commit>.json, byte for byte as the Python client writes it (indent 1, ASCII,
+/// sorted, no final newline).
 [[nodiscard]] std::string to_tree_json(Tree const& tree);
 /// nullopt for an unknown format_version; kDataLoss for anything malformed.
 [[nodiscard]] Result<std::optional<Tree>> parse_tree_json(std::string_view text);
@@ -41,17 +43,17 @@ struct Tree {
 /// A file of a snapshot as it is on disk.
 struct SnapshotFile {
   RepoPath path;
-  Path location;                   ///< inside snapshots/<commit>/
-  std::uint64_t size_bytes = 0;    ///< of the content behind the link(s)
-  bool is_link = false;            ///< false: a regular file stands there (no-symlink caches)
-  std::optional<BlobName> blob;    ///< first hop's name, when it is a link into blobs/
+  Path location;                 ///< inside snapshots/<commit>/
+  std::uint64_t size_bytes = 0;  ///< of the content behind the link(s)
+  bool is_link = false;          ///< false: a regular file stands there (no-symlink caches)
+  std::optional<BlobName> blob;  ///< first hop's name, when it is a link into blobs/
 };
 
 struct SnapshotView {
   CommitHash commit;
   Path folder;
-  std::vector<SnapshotFile> files;        ///< readable files, sorted by path
-  std::vector<RepoPath> dangling;         ///< links whose content is missing
+  std::vector<SnapshotFile> files;  ///< readable files, sorted by path
+  std::vector<RepoPath> dangling;   ///< links whose content is missing
   [[nodiscard]] SnapshotFile const* find(std::string_view path) const;
 };
 
@@ -59,7 +61,7 @@ struct SnapshotView {
 struct OpenEntry {
   os::UniqueFd file;
   std::uint64_t size_bytes = 0;
-  std::optional<BlobName> blob;    ///< as in SnapshotFile; nullopt for a regular file
+  std::optional<BlobName> blob;  ///< as in SnapshotFile; nullopt for a regular file
 };
 
 /// The folder of one repository: <hub>/models--org--name. Need not exist.
@@ -70,10 +72,11 @@ class RepoFolder {
   [[nodiscard]] Path path() const;
   [[nodiscard]] Path blob_path(BlobName const& name) const;
   [[nodiscard]] Path snapshot_path(CommitHash const& commit) const;
-  [[nodiscard]] Path lock_path(BlobName const& name) const;   ///< <hub>/.locks/<repo folder>/<name>.lock
+  [[nodiscard]] Path lock_path(
+      BlobName const& name) const;  ///< <hub>/.locks/<repo folder>/<name>.lock
 
-  /// Content of refs/<revision>, white space stripped. kNotFound if absent, kDataLoss if it is no commit.
-  /// A revision that is a full commit gives itself, without looking.
+  /// Content of refs/<revision>, white space stripped. kNotFound if absent, kDataLoss if it is no
+  /// commit. A revision that is a full commit gives itself, without looking.
   [[nodiscard]] Result<CommitHash> read_ref(Revision const& revision) const;
   /// Every ref below refs/ that holds a commit.
   [[nodiscard]] Result<std::map<std::string, CommitHash>> refs() const;
@@ -81,9 +84,10 @@ class RepoFolder {
   [[nodiscard]] Result<std::vector<CommitHash>> commits() const;
   /// kNotFound when there is no such snapshot folder.
   [[nodiscard]] Result<SnapshotView> snapshot(CommitHash const& commit) const;
-  /// Opens one entry without reading the whole snapshot, for handing its content to others: only a regular file of the
-  /// snapshot, or a link to blobs/<name> of this repository (itself a file, or a link into the shared store of the hub
-  /// folder, hf-cache rules §6). kNotFound: nothing there or dangling; kFailedPrecondition: it leads anywhere else.
+  /// Opens one entry without reading the whole snapshot, for handing its content to others: only a
+  /// regular file of the snapshot, or a link to blobs/<name> of this repository (itself a file, or
+  /// a link into the shared store of the hub folder, hf-cache rules §6). kNotFound: nothing there
+  /// or dangling; kFailedPrecondition: it leads anywhere else.
   [[nodiscard]] Result<OpenEntry> open_entry(CommitHash const& commit, RepoPath const& path) const;
   /// True if .no_exist/<commit>/<path> says that the Hub has no such file.
   [[nodiscard]] bool is_marked_absent(CommitHash const& commit, RepoPath const& path) const;
@@ -95,7 +99,8 @@ class RepoFolder {
   RepoId id_;
 };
 
-/// Ids of all model repositories that have a folder in the hub folder, sorted; other entries are left alone.
+/// Ids of all model repositories that have a folder in the hub folder, sorted; other entries are
+/// left alone.
 [[nodiscard]] Result<std::vector<RepoId>> list_repos(Path const& hub_folder);
 
 /// Bytes of all blobs of a repository, each counted once (not through snapshot links).

@@ -1,5 +1,6 @@
 #pragma once
-// Cache locations: primary, secondary, custom; from a root to the hub folder in it (design §3, decision 0003).
+// Cache locations: primary, secondary, custom; from a root to the hub folder in it (design §3,
+// decision 0003).
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -16,16 +17,17 @@ enum class LocationKind { kPrimary, kSecondary, kCustom };
 
 /// What the settings say about one location.
 struct LocationOptions {
-  std::string root;                         ///< as configured, `~` expanded, absolute, never realpath'd
-  std::optional<Path> hub_folder;           ///< explicit HF_HUB_CACHE, else derived from root
+  std::string root;                ///< as configured, `~` expanded, absolute, never realpath'd
+  std::optional<Path> hub_folder;  ///< explicit HF_HUB_CACHE, else derived from root
   double limit_gb = 0;
-  std::string origin;                       ///< where `root` came from, for people
+  std::string origin;  ///< where `root` came from, for people
 };
 
 /// From a root to the folder that holds models--*.
 struct HubFolder {
   Path path;
-  std::string why;   ///< one sentence: "hub/ below the root", "the root itself is a hub folder (models--* and no hub/)"
+  std::string why;  ///< one sentence: "hub/ below the root", "the root itself is a hub folder
+                    ///< (models--* and no hub/)"
 };
 /// <root>/hub, or the root itself when it holds models--* and no hub/ (reported, not doubled).
 [[nodiscard]] HubFolder hub_folder_of_root(Path const& root);
@@ -39,27 +41,33 @@ class Locations {
   [[nodiscard]] double warning_threshold() const { return warning_threshold_; }
 
   /// What registration stores: the configured root for primary/secondary, `custom_path` for custom.
-  [[nodiscard]] Result<std::string> root_to_store(LocationKind kind, std::optional<std::string> const& custom_path) const;
+  [[nodiscard]] Result<std::string> root_to_store(
+      LocationKind kind, std::optional<std::string> const& custom_path) const;
 
-  /// What is opened for a stored row: the stored root while it is a folder here, else (primary/secondary) the
-  /// location's root in this process: the same cache under its other name (host path, container path).
+  /// What is opened for a stored row: the stored root while it is a folder here, else
+  /// (primary/secondary) the location's root in this process: the same cache under its other name
+  /// (host path, container path).
   struct Resolved {
     Path root;
     HubFolder hub;
     std::string why;
   };
-  [[nodiscard]] Resolved resolve(LocationKind kind, std::optional<std::string> const& stored_root) const;
+  [[nodiscard]] Resolved resolve(LocationKind kind,
+                                 std::optional<std::string> const& stored_root) const;
 
-  /// Other folders of the same root in which a complete snapshot may already stand: <root>/models--* of cache_dir= users.
+  /// Other folders of the same root in which a complete snapshot may already stand:
+  /// <root>/models--* of cache_dir= users.
   [[nodiscard]] std::vector<Path> readable_hub_folders(Resolved const& resolved) const;
 
   struct Space {
     std::string path;
-    double cache_size_gb, limit_gb, disk_free_gb, disk_total_gb, disk_usage_percent, projected_gb, usage_percent;
+    double cache_size_gb, limit_gb, disk_free_gb, disk_total_gb, disk_usage_percent, projected_gb,
+        usage_percent;
     bool sufficient, warning;
     std::string reason;  ///< when not sufficient: disk or quota, with numbers
   };
-  /// Would `required_mb` more fit (contract §5.3; GB = 1024^3; each blob counted once)? Custom is always sufficient.
+  /// Would `required_mb` more fit (contract §5.3; GB = 1024^3; each blob counted once)? Custom is
+  /// always sufficient.
   [[nodiscard]] Space check_space(LocationKind kind, double required_mb) const;
 
  private:

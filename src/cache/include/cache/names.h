@@ -1,6 +1,7 @@
 #pragma once
-// Names that come from outside, as types that cannot hold a bad value (hf-cache rules, §2.1–2.4, §10.4).
-// Every parse function errors with kInvalidArgument, naming the input and the rule it broke.
+// Names that come from outside, as types that cannot hold a bad value (hf-cache rules, §2.1–2.4,
+// §10.4). Every parse function errors with kInvalidArgument, naming the input and the rule it
+// broke.
 #include <compare>
 #include <string>
 #include <string_view>
@@ -9,8 +10,8 @@
 
 namespace homelab::cache {
 
-/// "org/name" or "name" of a model repository: [A-Za-z0-9._-], at most one '/', <= 96 characters, no "--", "..",
-/// no leading/trailing '-' or '.' per part, no ".git" end.
+/// "org/name" or "name" of a model repository: [A-Za-z0-9._-], at most one '/', <= 96 characters,
+/// no "--", "..", no leading/trailing '-' or '.' per part, no ".git" end.
 class RepoId {
  public:
   [[nodiscard]] static Result<RepoId> parse(std::string_view text);
@@ -38,8 +39,9 @@ class CommitHash {
   std::string text_;
 };
 
-/// A branch, tag, "refs/pr/1" or (abbreviated) commit: '/'-separated, no empty, "." or ".." segment, no control
-/// characters or backslash, no segment ending in ".lock" or ".tmp", <= 255 bytes.
+/// A branch, tag, "refs/pr/1" or (abbreviated) commit: '/'-separated, no empty, "." or ".."
+/// segment, no control characters or backslash, no segment ending in ".lock" or ".tmp", <= 255
+/// bytes.
 class Revision {
  public:
   [[nodiscard]] static Result<Revision> parse(std::string_view text);
@@ -54,7 +56,8 @@ class Revision {
   std::string text_;
 };
 
-/// Name of a file in blobs/: 64 hex (sha256 of an LFS file) or 40 hex (git blob id). From an etag: W/ and quotes removed.
+/// Name of a file in blobs/: 64 hex (sha256 of an LFS file) or 40 hex (git blob id). From an etag:
+/// W/ and quotes removed.
 class BlobName {
  public:
   [[nodiscard]] static Result<BlobName> parse(std::string_view text);
@@ -68,13 +71,14 @@ class BlobName {
   std::string text_;
 };
 
-/// Path of a file inside a repository: relative, '/'-separated UTF-8, no empty, "." or ".." segment (also with '\'),
-/// no control characters, no drive form, each segment <= 255 bytes, whole <= 1024.
+/// Path of a file inside a repository: relative, '/'-separated UTF-8, no empty, "." or ".." segment
+/// (also with '\'), no control characters, no drive form, each segment <= 255 bytes, whole <= 1024.
 class RepoPath {
  public:
   [[nodiscard]] static Result<RepoPath> parse(std::string_view text);
   [[nodiscard]] std::string const& text() const { return text_; }
-  [[nodiscard]] std::string_view extension() const;  ///< "gguf" of "a/b.gguf", lower case as written
+  [[nodiscard]] std::string_view extension()
+      const;  ///< "gguf" of "a/b.gguf", lower case as written
   [[nodiscard]] std::string_view file_name() const;
   auto operator<=>(RepoPath const&) const = default;
 
@@ -83,11 +87,12 @@ class RepoPath {
   std::string text_;
 };
 
-/// What a user names: "org/name", "org/name@revision", "org/name:Q4_K_M", "org/name:file.gguf", "hf.co/org/name".
+/// What a user names: "org/name", "org/name@revision", "org/name:Q4_K_M", "org/name:file.gguf",
+/// "hf.co/org/name".
 struct ModelReference {
   RepoId repo;
-  Revision revision;      ///< main when not given
-  std::string variant;    ///< quantisation or file after ':', else empty
+  Revision revision;    ///< main when not given
+  std::string variant;  ///< quantisation or file after ':', else empty
   [[nodiscard]] static Result<ModelReference> parse(std::string_view text);
 };
 

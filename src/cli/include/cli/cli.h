@@ -12,12 +12,14 @@ namespace homelab::cli {
 /// What commands need from the composition root, so that cli knows neither api nor engine.
 struct Hooks {
   std::string version;
-  /// Runs the server until it is told to stop; gives the exit code. `announce`: print the cache banner.
+  /// Runs the server until it is told to stop; gives the exit code. `announce`: print the cache
+  /// banner.
   std::function<int(config::Settings const&)> serve;
   /// Serves a cache folder as a Hugging Face endpoint, read-only, until told to stop.
-  std::function<int(config::Settings const&, std::string root, std::string host, int port)> serve_mirror;
-  /// Starts a private server on a free loopback port inside this process and gives its base URL; `stop` ends it.
-  /// Used by `run` when no server is running.
+  std::function<int(config::Settings const&, std::string root, std::string host, int port)>
+      serve_mirror;
+  /// Starts a private server on a free loopback port inside this process and gives its base URL;
+  /// `stop` ends it. Used by `run` when no server is running.
   struct PrivateServer {
     std::string base_url;
     std::function<void()> stop;

@@ -1,8 +1,10 @@
 #pragma once
-// Loaded models and what they do: load, unload, generate, forward. One engine process per loaded model (design §7).
+// Loaded models and what they do: load, unload, generate, forward. One engine process per loaded
+// model (design §7).
 //
-// Threads: one service loop alone changes state; job threads do the blocking part of loads (download, spawn, health);
-// callbacks come on the service loop or an I/O loop and must not block. All public functions are thread-safe.
+// Threads: one service loop alone changes state; job threads do the blocking part of loads
+// (download, spawn, health); callbacks come on the service loop or an I/O loop and must not block.
+// All public functions are thread-safe.
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -26,12 +28,13 @@ class LocalExchange;
 namespace homelab::engine {
 
 struct Options {
-  cache::Path program;                    ///< homelab-llm-engine
-  cache::Path runtime_folder;             ///< sockets and engine logs, 0700, made by the service; socket paths stay < 108 bytes
-  unsigned threads = 0;                   ///< of all engines together; 0 = usable cores - 1, at least 1
-  unsigned context_tokens = 0;            ///< per slot; 0 = the model's own, at most 8192
-  unsigned slots = 4;                     ///< requests an engine works on at once
-  int gpu_layers = -1;                    ///< -1 = engine's default
+  cache::Path program;         ///< homelab-llm-engine
+  cache::Path runtime_folder;  ///< sockets and engine logs, 0700, made by the service; socket paths
+                               ///< stay < 108 bytes
+  unsigned threads = 0;        ///< of all engines together; 0 = usable cores - 1, at least 1
+  unsigned context_tokens = 0;  ///< per slot; 0 = the model's own, at most 8192
+  unsigned slots = 4;           ///< requests an engine works on at once
+  int gpu_layers = -1;          ///< -1 = engine's default
   std::chrono::seconds health_timeout{600};
   std::chrono::seconds stop_grace{5};
 };
@@ -41,7 +44,7 @@ struct LoadedModel {
   std::int64_t id = 0;
   std::string name;
   std::string hf_path;
-  std::string device;                     ///< "cpu", "cuda:0"
+  std::string device;  ///< "cpu", "cuda:0"
   std::string dtype;
   int pid = 0;
   std::uint64_t resident_bytes = 0;
@@ -54,27 +57,27 @@ struct LoadedModel {
 /// Something that takes time: a load (with its download) that runs or ended lately (bounded list).
 struct JobView {
   std::int64_t id = 0;
-  std::string kind;                       ///< "load", "download"
+  std::string kind;  ///< "load", "download"
   std::string model;
-  std::string state;                      ///< "downloading", "starting", "done", "failed", "cancelled"
+  std::string state;  ///< "downloading", "starting", "done", "failed", "cancelled"
   std::uint64_t total_bytes = 0;
-  std::uint64_t done_bytes = 0;           ///< present + downloaded
+  std::uint64_t done_bytes = 0;  ///< present + downloaded
   std::uint64_t downloaded_bytes = 0;
   double bytes_per_second = 0;
   std::string error;
 };
 
 struct GenerateRequest {
-  std::string prompt;                     ///< used as it is, no chat template
+  std::string prompt;  ///< used as it is, no chat template
   int max_tokens = 256;
-  double temperature = 0.7;               ///< 0 = greedy
+  double temperature = 0.7;  ///< 0 = greedy
   double top_p = 0.9;
   bool do_sample = true;
 };
 
 struct GenerateStats {
   std::int64_t input_tokens = 0;
-  std::int64_t output_tokens = 0;         ///< generated ids, end token included
+  std::int64_t output_tokens = 0;  ///< generated ids, end token included
   double inference_ms = 0;
   std::optional<double> ttft_ms;
   [[nodiscard]] double tokens_per_second() const {
@@ -85,8 +88,8 @@ struct GenerateStats {
 /// Events of one generation, in order, on an I/O loop.
 struct GenerateCallbacks {
   std::function<void(std::int64_t input_tokens)> on_start;
-  std::function<void(std::string_view text)> on_text;         ///< whole UTF-8 characters only
-  std::function<void(Result<GenerateStats>)> on_done;         ///< exactly once, last
+  std::function<void(std::string_view text)> on_text;  ///< whole UTF-8 characters only
+  std::function<void(Result<GenerateStats>)> on_done;  ///< exactly once, last
 };
 
 /// Cancels when asked; dropping it does nothing.
@@ -110,32 +113,40 @@ class EngineService {
     cache::Locations const& locations;
   };
   /// kNotFound when the engine program is missing (the message says how to build or name it).
-  [[nodiscard]] static Result<std::unique_ptr<EngineService>> create(Options options, Dependencies dependencies);
+  [[nodiscard]] static Result<std::unique_ptr<EngineService>> create(Options options,
+                                                                     Dependencies dependencies);
   /// Ends engines and joins threads; see shutdown().
   virtual ~EngineService() = default;
 
-  /// Loads by registered name, unloading the previous model first. Loads are serialised; a second request for a model
-  /// that is being loaded joins it; for the loaded model it answers at once. Errors: kNotFound; kFailedPrecondition
-  /// for an incompatible row without force (message carries the notes); else the true reason (engine's last log lines).
-  virtual void load(std::string name, bool force, std::function<void(Result<registry::Model>)> done) = 0;
-  /// Gives the name of the model that was unloaded; kFailedPrecondition when none is. Running generations end with an error.
+  /// Loads by registered name, unloading the previous model first. Loads are serialised; a second
+  /// request for a model that is being loaded joins it; for the loaded model it answers at once.
+  /// Errors: kNotFound; kFailedPrecondition for an incompatible row without force (message carries
+  /// the notes); else the true reason (engine's last log lines).
+  virtual void load(std::string name, bool force,
+                    std::function<void(Result<registry::Model>)> done) = 0;
+  /// Gives the name of the model that was unloaded; kFailedPrecondition when none is. Running
+  /// generations end with an error.
   virtual void unload(std::function<void(Result<std::string>)> done) = 0;
-  /// Removes a row, unless its model is loaded or loading (kFailedPrecondition): decided by the owner of that state.
-  virtual void remove_model(std::string name, std::function<void(Result<registry::Model>)> done) = 0;
+  /// Removes a row, unless its model is loaded or loading (kFailedPrecondition): decided by the
+  /// owner of that state.
+  virtual void remove_model(std::string name,
+                            std::function<void(Result<registry::Model>)> done) = 0;
 
   [[nodiscard]] virtual std::optional<LoadedModel> loaded() const = 0;
   [[nodiscard]] virtual std::vector<JobView> jobs() const = 0;
 
   /// kFailedPrecondition (via on_done) when no model is loaded.
-  virtual std::shared_ptr<Running> generate(GenerateRequest request, GenerateCallbacks callbacks) = 0;
+  virtual std::shared_ptr<Running> generate(GenerateRequest request,
+                                            GenerateCallbacks callbacks) = 0;
   /// Five greedy tokens; no row, no counter. kFailedPrecondition when none is loaded.
   virtual void validate(std::function<void(Result<ValidateOutcome>)> done) = 0;
-  /// Sends a request of the engine's own dialect (for example POST /v1/chat/completions) to the loaded model.
+  /// Sends a request of the engine's own dialect (for example POST /v1/chat/completions) to the
+  /// loaded model.
   virtual std::shared_ptr<Running> forward(std::string method, std::string target, std::string body,
                                            http::LocalCallbacks callbacks) = 0;
 
-  /// Refuses new work, lets running generations finish for `grace`, cancels downloads (they stay resumable), ends
-  /// engines. Idempotent.
+  /// Refuses new work, lets running generations finish for `grace`, cancels downloads (they stay
+  /// resumable), ends engines. Idempotent.
   virtual void shutdown(std::chrono::milliseconds grace) = 0;
 
   [[nodiscard]] virtual bool performance_logging() const = 0;

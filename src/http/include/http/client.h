@@ -17,20 +17,21 @@ namespace homelab::http {
 
 struct ClientRequest {
   std::string method = "GET";
-  std::string url;                                   ///< http or https only
+  std::string url;  ///< http or https only
   Headers headers;
   std::string body;
-  std::string bearer_token;                          ///< sent to the URL's own origin only, dropped on a redirect elsewhere
-  std::optional<std::uint64_t> range_from;           ///< adds Range: bytes=N-
+  std::string bearer_token;  ///< sent to the URL's own origin only, dropped on a redirect elsewhere
+  std::optional<std::uint64_t> range_from;  ///< adds Range: bytes=N-
   std::chrono::seconds connect_timeout{10};
-  std::chrono::seconds stall_timeout{30};            ///< no byte for that long ends with kDeadlineExceeded
+  std::chrono::seconds stall_timeout{30};  ///< no byte for that long ends with kDeadlineExceeded
   std::optional<std::chrono::seconds> total_timeout;
   int max_redirects = 20;
+  bool direct = false;  ///< never through a proxy of the environment: our own server
 };
 
 struct ClientResponse {
   int status = 0;
-  Headers headers;                                   ///< of the last response after redirects
+  Headers headers;  ///< of the last response after redirects
   std::string body;
   std::string effective_url;
 };
@@ -49,8 +50,8 @@ struct TransferCallbacks {
 class Transfer {
  public:
   virtual ~Transfer() = default;
-  virtual void resume() = 0;   ///< thread-safe; no effect unless paused
-  virtual void cancel() = 0;   ///< thread-safe; on_done still comes, with kCancelled
+  virtual void resume() = 0;  ///< thread-safe; no effect unless paused
+  virtual void cancel() = 0;  ///< thread-safe; on_done still comes, with kCancelled
 };
 
 class Client {
@@ -61,13 +62,15 @@ class Client {
     std::size_t max_transfers = 64;
   };
   [[nodiscard]] static std::unique_ptr<Client> create(Options options);
-  virtual ~Client() = default;   ///< cancels what runs, joins the transfer thread
+  virtual ~Client() = default;  ///< cancels what runs, joins the transfer thread
 
-  [[nodiscard]] virtual std::shared_ptr<Transfer> start(ClientRequest request, TransferCallbacks callbacks) = 0;
-  /// Blocking convenience for small answers; bodies above `limit_bytes` are kResourceExhausted. Any HTTP status is a
-  /// success of the call. `cancelled` (optional) is polled at least every 100 ms.
-  [[nodiscard]] virtual Result<ClientResponse> fetch(ClientRequest request, std::size_t limit_bytes,
-                                                     std::function<bool()> const& cancelled = {}) = 0;
+  [[nodiscard]] virtual std::shared_ptr<Transfer> start(ClientRequest request,
+                                                        TransferCallbacks callbacks) = 0;
+  /// Blocking convenience for small answers; bodies above `limit_bytes` are kResourceExhausted. Any
+  /// HTTP status is a success of the call. `cancelled` (optional) is polled at least every 100 ms.
+  [[nodiscard]] virtual Result<ClientResponse> fetch(
+      ClientRequest request, std::size_t limit_bytes,
+      std::function<bool()> const& cancelled = {}) = 0;
 };
 
 }  // namespace homelab::http

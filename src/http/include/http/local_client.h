@@ -18,7 +18,8 @@ struct LocalRequest {
   std::string target = "/";
   Headers headers;
   std::string body;
-  std::chrono::milliseconds idle_timeout{600000};   ///< no byte for that long ends with kDeadlineExceeded
+  std::chrono::milliseconds idle_timeout{
+      600000};  ///< no byte for that long ends with kDeadlineExceeded
 };
 
 /// Called on one I/O loop, in order; must not block.
@@ -32,17 +33,19 @@ struct LocalCallbacks {
 class LocalExchange {
  public:
   virtual ~LocalExchange() = default;
-  virtual void cancel() = 0;   ///< closes the socket; thread-safe, idempotent
+  virtual void cancel() = 0;  ///< closes the socket; thread-safe, idempotent
 };
 
 /// Starts one exchange. Dropping the returned pointer does not cancel.
-std::shared_ptr<LocalExchange> start_local(IoLoops& loops, LocalRequest request, LocalCallbacks callbacks);
+std::shared_ptr<LocalExchange> start_local(IoLoops& loops, LocalRequest request,
+                                           LocalCallbacks callbacks);
 
 /// Blocking form for small answers (health, props).
 struct LocalResponse {
   int status = 0;
   std::string body;
 };
-[[nodiscard]] Result<LocalResponse> fetch_local(IoLoops& loops, LocalRequest request, std::size_t limit_bytes);
+[[nodiscard]] Result<LocalResponse> fetch_local(IoLoops& loops, LocalRequest request,
+                                                std::size_t limit_bytes);
 
 }  // namespace homelab::http

@@ -17,10 +17,12 @@ namespace homelab::http {
 /// Header fields in order; names compare without case.
 class Headers {
  public:
-  void set(std::string_view name, std::string_view value);     ///< replaces all of that name
+  void set(std::string_view name, std::string_view value);  ///< replaces all of that name
   void add(std::string_view name, std::string_view value);
   [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const;
-  [[nodiscard]] std::vector<std::pair<std::string, std::string>> const& fields() const { return fields_; }
+  [[nodiscard]] std::vector<std::pair<std::string, std::string>> const& fields() const {
+    return fields_;
+  }
 
  private:
   std::vector<std::pair<std::string, std::string>> fields_;
@@ -28,16 +30,17 @@ class Headers {
 
 struct Request {
   std::string method;
-  std::string target;       ///< as sent, for example "/api/models/a%20b?x=1"
-  std::string path;         ///< raw path part of target, still percent-encoded
-  std::string query;        ///< raw, without '?'
+  std::string target;  ///< as sent, for example "/api/models/a%20b?x=1"
+  std::string path;    ///< raw path part of target, still percent-encoded
+  std::string query;   ///< raw, without '?'
   Headers headers;
   std::string body;
-  std::string remote;       ///< "127.0.0.1:50312"
-  /// Values of {name} segments of the route, percent-decoded once; {name...} (rest of the path) stays encoded.
+  std::string remote;  ///< "127.0.0.1:50312"
+  /// Values of {name} segments of the route, percent-decoded once; {name...} (rest of the path)
+  /// stays encoded.
   std::vector<std::pair<std::string, std::string>> path_values;
 
-  [[nodiscard]] std::string path_value(std::string_view name) const;   ///< "" when there is none
+  [[nodiscard]] std::string path_value(std::string_view name) const;  ///< "" when there is none
   /// First value of a query key, decoded ('+' is a blank); nullopt if absent.
   [[nodiscard]] std::optional<std::string> query_value(std::string_view name) const;
 };
@@ -48,28 +51,31 @@ struct Response {
   std::string body;
 };
 
-/// A file (or a part of it) sent with sendfile(2). The server adds Content-Length and answers Range (206/416),
-/// If-Range, HEAD. `headers` should hold ETag and Content-Type.
+/// A file (or a part of it) sent with sendfile(2). The server adds Content-Length and answers Range
+/// (206/416), If-Range, HEAD. `headers` should hold ETag and Content-Type.
 struct FileReply {
   Headers headers;
   os::UniqueFd file;
-  std::uint64_t size_bytes = 0;   ///< whole file
+  std::uint64_t size_bytes = 0;  ///< whole file
 };
 
 /// The sending side of a stream: written from any thread, read by the connection. Bounded.
 class StreamChannel {
  public:
   virtual ~StreamChannel() = default;
-  /// Queues bytes. False: the client is gone or too far behind (bound reached); the writer should stop its source.
+  /// Queues bytes. False: the client is gone or too far behind (bound reached); the writer should
+  /// stop its source.
   virtual bool write(std::string bytes) = 0;
-  /// Ends the body properly. `ok` false: breaks the connection, so that the client notices an incomplete body.
+  /// Ends the body properly. `ok` false: breaks the connection, so that the client notices an
+  /// incomplete body.
   virtual void close(bool ok = true) = 0;
-  /// Called once, on any thread, when the client leaves before close(); immediately if it already has.
+  /// Called once, on any thread, when the client leaves before close(); immediately if it already
+  /// has.
   virtual void on_client_gone(std::function<void()> callback) = 0;
 };
 
-/// A response whose body comes later, in pieces (chunked). `start` is called once, after the head is on its way, with
-/// the channel; it must not block.
+/// A response whose body comes later, in pieces (chunked). `start` is called once, after the head
+/// is on its way, with the channel; it must not block.
 struct StreamReply {
   int status = 200;
   Headers headers;

@@ -11,13 +11,16 @@ namespace homelab::http {
 
 class Router {
  public:
-  /// `pattern`: "/api/models/{name}", "/hub/{org}/{name}/resolve/{revision}/{path...}". Literal segments win over {x}.
-  /// Matching is on raw segments; an encoded slash (%2F) stays inside its segment.
-  void add(std::string method, std::string pattern, Handler handler, std::size_t body_limit_bytes = 1 << 20);
+  /// `pattern`: "/api/models/{name}", "/hub/{org}/{name}/resolve/{revision}/{path...}". Literal
+  /// segments win over {x}. Matching is on raw segments; an encoded slash (%2F) stays inside its
+  /// segment.
+  void add(std::string method, std::string pattern, Handler handler,
+           std::size_t body_limit_bytes = 1 << 20);
 
   /// Answers for paths and methods nobody has; `allowed` = methods that the path has.
   using NotFound = std::function<Response(Request const&)>;
-  using NotAllowed = std::function<Response(Request const&, std::vector<std::string> const& allowed)>;
+  using NotAllowed =
+      std::function<Response(Request const&, std::vector<std::string> const& allowed)>;
   void on_not_found(NotFound handler) { not_found_ = std::move(handler); }
   void on_not_allowed(NotAllowed handler) { not_allowed_ = std::move(handler); }
   /// Runs on the head of every answer before it is sent (CORS, server name). Must be thread-safe.
@@ -25,14 +28,15 @@ class Router {
   void on_head(HeadFilter filter) { head_filter_ = std::move(filter); }
 
   struct Match {
-    Handler const* handler = nullptr;                                  ///< null: see `allowed`
+    Handler const* handler = nullptr;  ///< null: see `allowed`
     std::size_t body_limit_bytes = 1 << 20;
     std::vector<std::pair<std::string, std::string>> path_values;
-    std::vector<std::string> allowed;                                  ///< path known, method not
+    std::vector<std::string> allowed;  ///< path known, method not
   };
   [[nodiscard]] Match match(std::string_view method, std::string_view raw_path) const;
   [[nodiscard]] Response not_found(Request const& request) const;
-  [[nodiscard]] Response not_allowed(Request const& request, std::vector<std::string> const& allowed) const;
+  [[nodiscard]] Response not_allowed(Request const& request,
+                                     std::vector<std::string> const& allowed) const;
   void filter_head(Request const& request, int status, Headers& headers) const;
 
  private:

@@ -1,5 +1,6 @@
 #pragma once
-// Rows of the registry as values (contract §3.1, §3.2: the original's two tables, column for column).
+// Rows of the registry as values (contract §3.1, §3.2: the original's two tables, column for
+// column).
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -12,19 +13,19 @@ namespace homelab::registry {
 struct Model {
   std::int64_t id = 0;
   std::string model_name;
-  std::string hf_path;                ///< "org/name", "org/name:Q4_1" or a local folder/file
-  bool trust_remote_code = false;     ///< stored and shown, never obeyed
+  std::string hf_path;             ///< "org/name", "org/name:Q4_1" or a local folder/file
+  bool trust_remote_code = false;  ///< stored and shown, never obeyed
   UtcTime created_at{};
   std::string cache_location = "primary";
   std::optional<std::string> cache_path;
-  std::optional<double> model_size_mb;          ///< MiB of this model's files
+  std::optional<double> model_size_mb;  ///< MiB of this model's files
   std::optional<std::int64_t> parameter_count;
-  std::optional<std::string> model_type;        ///< class name
+  std::optional<std::string> model_type;  ///< class name
   std::optional<std::string> architecture;
-  std::optional<std::string> default_dtype;     ///< "torch.bfloat16" or a GGUF type name
+  std::optional<std::string> default_dtype;  ///< "torch.bfloat16" or a GGUF type name
   std::optional<std::int64_t> context_length;
-  std::optional<double> mmlu_score, gpqa_score, hellaswag_score, humaneval_score, mbpp_score, math_score,
-      truthfulqa_score, perplexity;
+  std::optional<double> mmlu_score, gpqa_score, hellaswag_score, humaneval_score, mbpp_score,
+      math_score, truthfulqa_score, perplexity;
   std::optional<double> max_throughput_tokens_sec, avg_latency_ms;
   std::optional<std::string> quantization;
   std::int64_t total_loads = 0;
@@ -35,8 +36,9 @@ struct Model {
   std::optional<UtcTime> last_updated;
   bool update_available = false;
   std::optional<UtcTime> last_update_check;
-  std::optional<std::string> load_config;           ///< JSON text
-  std::optional<std::string> compatibility_status;  ///< unknown, testing, compatible, incompatible, degraded or null
+  std::optional<std::string> load_config;  ///< JSON text
+  std::optional<std::string>
+      compatibility_status;  ///< unknown, testing, compatible, incompatible, degraded or null
   std::optional<std::string> compatibility_notes;
 };
 
@@ -57,8 +59,8 @@ struct LoadFacts {
   std::optional<std::string> architecture;
   std::optional<std::string> default_dtype;
   std::optional<std::int64_t> context_length;
-  std::optional<std::string> commit;        ///< the commit actually loaded
-  std::optional<std::string> version;       ///< revision name, "main"
+  std::optional<std::string> commit;   ///< the commit actually loaded
+  std::optional<std::string> version;  ///< revision name, "main"
 };
 
 /// One generation: a row of `performancelog`. Memory in MiB, times in ms.

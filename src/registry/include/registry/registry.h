@@ -1,6 +1,6 @@
 #pragma once
-// The registry database: SQLite in WAL mode, one writer (design §9). Opens and upgrades the original's models.db.
-// All functions are thread-safe and block for disk work.
+// The registry database: SQLite in WAL mode, one writer (design §9). Opens and upgrades the
+// original's models.db. All functions are thread-safe and block for disk work.
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -15,16 +15,19 @@ namespace homelab::registry {
 
 class Registry {
  public:
-  /// Opens or makes the file, runs missing migrations (each in one transaction; an existing file is copied to
-  /// "<file>.backup-<schema>-<time>" first). kDataLoss: not a database or corrupted; the file is left untouched.
+  /// Opens or makes the file, runs missing migrations (each in one transaction; an existing file is
+  /// copied to
+  /// "<file>.backup-<schema>-<time>" first). kDataLoss: not a database or corrupted; the file is
+  /// left untouched.
   [[nodiscard]] static Result<std::unique_ptr<Registry>> open(std::filesystem::path const& file);
-  virtual ~Registry() = default;   ///< flushes queued performance rows
+  virtual ~Registry() = default;  ///< flushes queued performance rows
 
   /// kAlreadyExists when the name is taken.
   [[nodiscard]] virtual Result<Model> add(NewModel const& model) = 0;
   /// By id.
   [[nodiscard]] virtual Result<std::vector<Model>> list() = 0;
-  /// Exact name after trimming; also finds (and repairs) legacy rows stored with stray blanks. kNotFound.
+  /// Exact name after trimming; also finds (and repairs) legacy rows stored with stray blanks.
+  /// kNotFound.
   [[nodiscard]] virtual Result<Model> find(std::string_view name) = 0;
   [[nodiscard]] virtual Result<Model> find_id(std::int64_t id) = 0;
   /// Removes the row; its performance rows stay with a null link.
@@ -33,23 +36,25 @@ class Registry {
   /// Row is `testing` on disk before a load is tried. Gives the status it had.
   [[nodiscard]] virtual Result<std::optional<std::string>> begin_load(std::int64_t id) = 0;
   /// Facts, total_loads + 1, last_loaded = now, status per registry/compatibility.h.
-  [[nodiscard]] virtual Result<Model> finish_load(std::int64_t id, LoadFacts const& facts,
-                                                  std::optional<std::string> const& previous_status) = 0;
+  [[nodiscard]] virtual Result<Model> finish_load(
+      std::int64_t id, LoadFacts const& facts,
+      std::optional<std::string> const& previous_status) = 0;
   /// Writes status and notes after a failed load (values from registry/compatibility.h).
   [[nodiscard]] virtual Status fail_load(std::int64_t id, std::optional<std::string> const& status,
                                          std::optional<std::string> const& notes) = 0;
-  /// Start-up: rows still `testing` belong to a process that died while loading; they become `incompatible` with a
-  /// dated remark in front of the old notes. Gives their names.
+  /// Start-up: rows still `testing` belong to a process that died while loading; they become
+  /// `incompatible` with a dated remark in front of the old notes. Gives their names.
   [[nodiscard]] virtual Result<std::vector<std::string>> recover_interrupted_loads() = 0;
 
-  /// Queues a row for the writer thread and counts the inference on the model; never blocks on the disk. A full
-  /// queue (bound 4096) drops the row and counts it in dropped_rows().
+  /// Queues a row for the writer thread and counts the inference on the model; never blocks on the
+  /// disk. A full queue (bound 4096) drops the row and counts it in dropped_rows().
   virtual void log_performance(PerformanceRow row) = 0;
   /// Waits until everything queued so far is on disk.
   virtual void flush() = 0;
   [[nodiscard]] virtual std::uint64_t dropped_rows() const = 0;
   /// Newest first.
-  [[nodiscard]] virtual Result<std::vector<PerformanceRow>> recent_performance(std::int64_t model_id, int limit) = 0;
+  [[nodiscard]] virtual Result<std::vector<PerformanceRow>> recent_performance(
+      std::int64_t model_id, int limit) = 0;
 };
 
 }  // namespace homelab::registry

@@ -45,8 +45,8 @@ using Path = std::filesystem::path;
 [[nodiscard]] Result<std::string> read_file(Path const& path, std::size_t limit_bytes);
 /// All bytes at `offset`; handles short writes.
 [[nodiscard]] Status write_all_at(int fd, std::span<std::byte const> bytes, std::uint64_t offset);
-/// Content appears under `path` completely or not at all: temporary sibling, fsync, rename, fsync of the folder.
-/// The temporary is "<name>.<8 hex>.tmp". Mode is 0666 & ~umask.
+/// Content appears under `path` completely or not at all: temporary sibling, fsync, rename, fsync
+/// of the folder. The temporary is "<name>.<8 hex>.tmp". Mode is 0666 & ~umask.
 [[nodiscard]] Status write_file_durably(Path const& path, std::string_view content);
 [[nodiscard]] Status sync_data(int fd);
 /// fsync of a folder, so that names made or renamed in it survive a power cut.
@@ -62,7 +62,7 @@ using Path = std::filesystem::path;
 [[nodiscard]] Result<struct stat> stat_target(Path const& path);
 
 struct DiskSpace {
-  std::uint64_t free_bytes;   ///< available to this user
+  std::uint64_t free_bytes;  ///< available to this user
   std::uint64_t total_bytes;
 };
 /// Of the file system that holds `path` or its nearest existing parent.

@@ -12,18 +12,18 @@
 namespace homelab::os {
 
 struct SpawnOptions {
-  Path program;                                  ///< absolute path
-  std::vector<std::string> arguments;            ///< without argv[0]
-  std::vector<std::string> extra_environment;    ///< "NAME=value", added to ours
-  UniqueFd output;                               ///< becomes stdout and stderr; invalid = inherited
+  Path program;                                ///< absolute path
+  std::vector<std::string> arguments;          ///< without argv[0]
+  std::vector<std::string> extra_environment;  ///< "NAME=value", added to ours
+  UniqueFd output;                             ///< becomes stdout and stderr; invalid = inherited
   /// Where the child must find the read end of the lifeline (see ChildProcess); -1 = no lifeline.
   int lifeline_fd = -1;
 };
 
 /// How a process ended.
 struct ExitStatus {
-  int code = 0;     ///< exit code, if signal == 0
-  int signal = 0;   ///< signal number that ended it, else 0
+  int code = 0;    ///< exit code, if signal == 0
+  int signal = 0;  ///< signal number that ended it, else 0
   [[nodiscard]] bool ok() const { return code == 0 && signal == 0; }
 };
 /// "exit code 1" or "killed by signal 9 (Killed)".
@@ -31,8 +31,9 @@ struct ExitStatus {
 
 /// A running child. Destroying it kills and reaps the child if it still runs.
 ///
-/// Lifeline: with lifeline_fd set, the child inherits the read end of a pipe under that number; we hold the write
-/// end. When this process dies in any way, the child reads end-of-file and can end itself.
+/// Lifeline: with lifeline_fd set, the child inherits the read end of a pipe under that number; we
+/// hold the write end. When this process dies in any way, the child reads end-of-file and can end
+/// itself.
 class ChildProcess {
  public:
   [[nodiscard]] static Result<ChildProcess> spawn(SpawnOptions options);
