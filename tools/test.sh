@@ -40,7 +40,8 @@ unit_tests() { # unit_tests PRESET: ctest's own counts are added to ours
 }
 
 python_tests() { # real program, real clients
-  build/venv/bin/python -m pytest -q -ra --junitxml=build/pytest.xml tests/engine tests/functional tests/contract tests/crash
+  HOMELAB_LLM_FAKE_ENGINE=$PWD/build/dev/tests/support/fake_engine/fake_engine \
+    build/venv/bin/python -m pytest -q -ra --junitxml=build/pytest.xml tests/engine tests/functional tests/contract tests/crash
   local status=$?
   local counts
   counts=$(build/venv/bin/python tools/count_junit.py build/pytest.xml) || return 1
@@ -57,6 +58,7 @@ step "shell scripts parse" bash -c 'for f in tools/*.sh .ci/run; do bash -n "$f"
 step "build" tools/build.sh dev all
 step "every public header compiles alone" tools/build.sh dev all_verify_interface_header_sets
 step "unit tests" unit_tests dev
+step "test model" tools/fetch_offline_model.sh
 step "programs and clients (pytest)" python_tests
 step "README main job" tests/functional/main_job.sh
 for sanitizer in asan tsan; do

@@ -78,8 +78,8 @@ class BeastResponse final : public FieldParser<false> {
 constexpr char const* kBodyTooLarge = "the request body is larger than allowed here";
 
 /// Beast 1.81 asserts that it sees at least five bytes when it looks again at a last chunk ("0 CR
-/// LF CR LF") that was not complete before. So after a call that took nothing, fewer bytes are not
-/// shown to it.
+/// LF CR LF") that was not complete before. So after a call that took nothing of what it saw, fewer
+/// bytes are not shown to it. Bodies of known length take every byte and are never affected.
 class Reconsideration {
  public:
   [[nodiscard]] bool too_early(std::size_t available) const {
@@ -166,7 +166,8 @@ std::optional<Refusal> RequestParser::begin_body(std::string& body, std::size_t 
 std::optional<Refusal> RequestParser::parse_body(std::string_view bytes, std::size_t& consumed) {
   BeastRequest& parser = impl_->parser;
   consumed = 0;
-  if (parser.is_done() || impl_->again.too_early(bytes.size())) return std::nullopt;
+  if (parser.is_done() || bytes.empty() || impl_->again.too_early(bytes.size()))
+    return std::nullopt;
   error_code error;
   consumed = parser.put(boost::asio::const_buffer(bytes.data(), bytes.size()), error);
   impl_->again.note(consumed);

@@ -15,11 +15,10 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "functional"))
 
 import running  # noqa: E402
+from secret_token import SECRET  # noqa: E402
 
 FAKE_ENGINE = pathlib.Path(os.environ.get(
     "HOMELAB_LLM_FAKE_ENGINE", running.PROGRAM.parent.parent / "tests" / "support" / "fake_engine" / "fake_engine"))
-
-SECRET = "hf_notForAnybodysEyes"
 
 
 class House:

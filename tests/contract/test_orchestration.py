@@ -5,7 +5,7 @@ import re
 import threading
 
 import running
-from conftest import SECRET
+from secret_token import SECRET
 
 
 def load(house, name, **fields):

@@ -8,14 +8,6 @@ from model_maker import SmolLm2, Vocabulary
 
 GGUF_NAME = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
-PROMPTS = [
-    "The capital of France is",
-    "def fibonacci(n):\n    if n < 2:\n        return n\n",
-    "Ünïcödé 你好 🚀 and 12345 numbers,   spaces\t\ttabs",
-    "<|im_start|>user\nHello!<|im_end|>\n<|im_start|>assistant\n",
-    "x",
-]
-
 
 @pytest.fixture(scope="session")
 def smollm2_gguf(tmp_path_factory) -> Path:

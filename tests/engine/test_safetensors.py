@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import PROMPTS
+from prompts import PROMPTS
 from engine_process import describe, last_line, probe, run_engine
 from model_maker import TinyModel, write_weights
 
