@@ -53,6 +53,7 @@ echo "==> homelab-llm serve"
 server=$!
 wait_for_line "$work/server.log" '^listening on ' "$server" || exit 1
 url=$(grep -oE '^listening on [^ ]+' "$work/server.log" | cut -d' ' -f3)
+export HOMELAB_LLM_PORT=${url##*:}
 
 if ! "$llm" show "$name" >/dev/null 2>&1; then
   echo "==> homelab-llm register $name $repo"
