@@ -65,8 +65,8 @@ if [ -n "$mirror" ]; then
   kill "$mirror" && wait "$mirror" 2>/dev/null || true
   mirror=
 fi
-echo "==> homelab-llm run $name \"$question\""
-"$llm" run "$name" "$question"
+echo "==> homelab-llm run --greedy $name \"$question\""
+"$llm" run --greedy "$name" "$question"
 cat <<TEXT
 
 The server is running; Ctrl-C ends it.

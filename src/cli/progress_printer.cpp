@@ -31,6 +31,8 @@ void ProgressPrinter::show(ProgressState state, std::uint64_t moved_bytes) {
   rate_.sample(now, moved_bytes);
   auto const pause = terminal_ ? std::chrono::steady_clock::duration(kRedraw) : kLineEvery;
   if (!new_label && now - shown_at_ < pause) return;
+  // A step that moves no bytes has nothing new to say on another line.
+  if (!terminal_ && !new_label && state.total_bytes == 0 && state.done_bytes == 0) return;
   shown_at_ = now;
   state.bytes_per_second = rate_.bytes_per_second();
   if (!terminal_) {

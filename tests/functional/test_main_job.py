@@ -187,7 +187,7 @@ def test_commands_of_a_user(house):
     explained = command(env, house.folder, "explain", "smol")
     assert explained.returncode == 0, explained.stderr
     assert str(house.cache) in explained.stdout and COMMIT in explained.stdout
-    answered = command(env, house.folder, "run", "smol", "What is the capital of France? Answer in one sentence.")
+    answered = command(env, house.folder, "run", "--greedy", "smol", "What is the capital of France? Answer in one sentence.")
     assert answered.returncode == 0, answered.stderr
     assert "Paris" in answered.stdout
     assert command(env, house.folder, "show", "nobody").returncode == 1
