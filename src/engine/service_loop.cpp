@@ -74,8 +74,12 @@ void ServiceLoop::run() {
     run_commands();
     run_timers();
     std::lock_guard const lock(mutex_);
-    if (stopping_ && commands_.empty()) return;
+    if (stopping_ && commands_.empty()) break;
   }
+  // What never came due may hold tasks, and tasks hold the owner of this loop: a ring that would
+  // keep all of them.
+  timers_.clear();
+  watched_.clear();
 }
 
 void ServiceLoop::run_commands() {
