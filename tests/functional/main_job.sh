@@ -19,7 +19,7 @@ main_job() { # main_job LOG: runs the job until it says that the server is runni
   done
   grep -q '^The server is running' "$1" || { cat "$1"; echo "the main job did not get there within 300 s"; return 1; }
   kill -TERM "$server"
-  wait "$server" || true
+  wait "$server"
   server=
 }
 
