@@ -211,7 +211,9 @@ Connection::Next Connection::answer_done() {
   match_ = {};
   if (keep_alive_ && !core_->stopping) {
     prepare_next_request();
-    return Next::kAgain;
+    // Hardly ever has the next request arrived already; asking the kernel first would cost a call
+    // per request.
+    return in_.empty() ? Next::kWaitRead : Next::kAgain;
   }
   // Closing at once would reset the connection while the client still sends, and the answer could
   // be lost with it.
