@@ -51,7 +51,8 @@ def engine_first_token(socket_path: str) -> float:
     connection = common.UnixConnection(socket_path)
     begin = time.perf_counter()
     connection.request("POST", "/completion",
-                       json.dumps({"prompt": PROMPT, "n_predict": 1, "temperature": 0, "stream": True}),
+                       json.dumps({"prompt": PROMPT, "n_predict": 2, "temperature": 0, "stream": True,
+                                   "cache_prompt": False}),
                        {"Content-Type": "application/json"})
     for at, event in events(connection.getresponse()):
         if event.get("content"):
@@ -63,7 +64,8 @@ def engine_first_token(socket_path: str) -> float:
 def llama_bench(model, threads: int) -> float:
     program = common.ROOT / "build" / "bin" / "llama-bench"
     out = subprocess.run([program, "-m", model, "-t", str(threads), "-p", "0", "-n", str(TOKENS), "-r", "1", "-o", "json"],
-                         check=True, capture_output=True, text=True).stdout
+                         check=True, capture_output=True, text=True,
+                         cwd=common.ROOT / "build" / "lib" / "engine").stdout  # it looks for back ends there
     return json.loads(out)[0]["avg_ts"]
 
 
