@@ -21,6 +21,19 @@ struct Outcome {
   bool operator==(Outcome const&) const = default;
 };
 
+/// Gives the parser what is there; the status of a refusal, or 0.
+int read_body(homelab::http::RequestParser& parser, std::string& in, Outcome& outcome) {
+  while (!outcome.done && !in.empty()) {
+    std::size_t used = 0;
+    if (auto const refusal = parser.parse_body(in, used)) return refusal->status;
+    if (used > in.size() || outcome.body.size() > kBodyLimit) std::abort();
+    in.erase(0, used);
+    outcome.done = parser.done();
+    if (used == 0) break;
+  }
+  return 0;
+}
+
 /// Does what a connection does with bytes that come in pieces.
 Outcome run(std::string_view text, std::size_t piece_bytes) {
   using namespace homelab::http;
@@ -43,15 +56,8 @@ Outcome run(std::string_view text, std::size_t piece_bytes) {
       outcome.target = parser.head().target;
       outcome.done = !parser.head().has_body();
     }
-    while (!outcome.done && !in.empty()) {
-      std::size_t used = 0;
-      if (auto const refusal = parser.parse_body(in, used))
-        return {refusal->status, {}, {}, false, false};
-      if (used > in.size() || outcome.body.size() > kBodyLimit) std::abort();
-      in.erase(0, used);
-      outcome.done = parser.done();
-      if (used == 0) break;
-    }
+    if (int const refused = read_body(parser, in, outcome); refused != 0)
+      return {refused, {}, {}, false, false};
   }
   outcome.undecided = head_done && !outcome.done && in.size() < 5;
   return outcome;
