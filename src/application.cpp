@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/os/process.h"
 #include "base/strings.h"
+#include "cli/settings_locations.h"
 #include "engine/engine_service.h"
 #include "http/client.h"
 #include "http/server.h"
@@ -20,19 +21,6 @@ namespace homelab {
 namespace {
 
 constexpr std::size_t kIoLoops = 2;
-
-cache::LocationOptions location(config::Value const& root,
-                                std::optional<config::Value> const& hub_folder, double limit_gb) {
-  cache::LocationOptions options;
-  options.root = root.text;
-  options.origin = root.origin.to_string();
-  options.limit_gb = limit_gb;
-  if (hub_folder) {
-    options.hub_folder = hub_folder->text;
-    options.origin = hub_folder->origin.to_string();
-  }
-  return options;
-}
 
 /// Hub folders that /hub offers: what is in the locations now, without making any.
 std::vector<cache::Path> mirrored_folders(cache::Locations const& locations) {
@@ -81,7 +69,7 @@ class RunningApplication final : public Application {
  public:
   explicit RunningApplication(config::Settings const& settings)
       : settings_(settings),
-        locations_(make_locations(settings)),
+        locations_(cli::locations_of(settings)),
         mirror_(mirrored_folders(locations_)) {}
   ~RunningApplication() override { RunningApplication::stop(std::chrono::milliseconds(0)); }
 
@@ -141,14 +129,6 @@ class RunningApplication final : public Application {
 };
 
 }  // namespace
-
-cache::Locations make_locations(config::Settings const& settings) {
-  return cache::Locations(
-      location(settings.primary_root(), settings.explicit_hub_folder(),
-               settings.primary_limit_gb()),
-      location(settings.secondary_root(), std::nullopt, settings.secondary_limit_gb()),
-      settings.warning_threshold());
-}
 
 Result<std::unique_ptr<Application>> Application::start(config::Settings const& settings,
                                                         Options options) {

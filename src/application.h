@@ -6,7 +6,6 @@
 #include <string>
 
 #include "base/result.h"
-#include "cache/locations.h"
 #include "config/settings.h"
 
 namespace homelab {
@@ -31,9 +30,6 @@ class Application {
   /// Idempotent.
   virtual void stop(std::chrono::milliseconds grace) = 0;
 };
-
-/// Cache locations as the settings say.
-[[nodiscard]] cache::Locations make_locations(config::Settings const& settings);
 
 /// `homelab-llm serve`: banner, server, until SIGINT or SIGTERM. Gives the exit code.
 int serve(config::Settings const& settings);

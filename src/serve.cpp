@@ -7,7 +7,7 @@
 #include "api/routes.h"
 #include "application.h"
 #include "base/log.h"
-#include "base/strings.h"
+#include "cli/settings_locations.h"
 #include "http/server.h"
 #include "mirror/mirror.h"
 
@@ -59,7 +59,7 @@ std::string describe_location(char const* kind, cache::Locations const& location
 /// Names the cache locations in effect and where every changed setting came from (mission: "start
 /// server and check logs ... grep -i cache").
 void print_banner(config::Settings const& settings) {
-  auto const locations = make_locations(settings);
+  auto const locations = cli::locations_of(settings);
   say("homelab-llm " HOMELAB_VERSION);
   say(describe_location("primary", locations, cache::LocationKind::kPrimary));
   say(describe_location("secondary", locations, cache::LocationKind::kSecondary));

@@ -182,6 +182,12 @@ Result<os::FileLock> RepoWriter::lock(BlobName const& name,
   return os::FileLock::take(path, give_up);
 }
 
+std::uint64_t RepoWriter::partial_disk_bytes(BlobName const& name) const {
+  auto const found = os::stat_link(folder_.path() / "blobs" / part_name_of(name));
+  // st_blocks counts in units of 512 bytes, whatever the file system's own block is.
+  return found ? static_cast<std::uint64_t>(found->st_blocks) * 512 : 0;
+}
+
 Result<PartialBlob> RepoWriter::open_partial(BlobName const& name, std::uint64_t size_bytes) const {
   ASSIGN_OR_RETURN(FolderAt blobs, open_blobs(folder_));
   std::string part = part_name_of(name);

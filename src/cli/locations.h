@@ -1,14 +1,12 @@
 #pragma once
-// Cache locations as the settings name them.
+// The location that a command's flags name.
 #include <optional>
 #include <string>
 
 #include "cache/locations.h"
-#include "config/settings.h"
+#include "cli/settings_locations.h"
 
 namespace homelab::cli {
-
-[[nodiscard]] cache::Locations locations_of(config::Settings const& settings);
 
 /// The location a command's --location and --path name. kInvalidArgument for custom without a path
 /// and the reverse.

@@ -22,12 +22,6 @@ constexpr auto kLockPoll = 50ms;
 constexpr auto kReportEvery = 50ms;
 constexpr auto kCancelPoll = 100ms;
 
-/// Bytes a partial already occupies (or has reserved) on the disk.
-std::uint64_t occupied_bytes(cache::Path const& partial) {
-  auto const info = os::stat_link(partial);
-  return info ? static_cast<std::uint64_t>(info->st_blocks) * 512 : 0;
-}
-
 }  // namespace
 
 BlobFetcher::BlobFetcher(Setting setting) : set_(std::move(setting)) {}
@@ -65,8 +59,7 @@ Status BlobFetcher::check_space() const {
   std::uint64_t needed = 0;
   for (auto const* queue : {&small_, &large_})
     for (auto const& job : *queue) {
-      auto const partial = set_.writer.folder().blob_path(job->name).string() + ".homelab.part";
-      auto const have = occupied_bytes(partial);
+      auto const have = set_.writer.partial_disk_bytes(job->name);
       needed += job->file.size_bytes > have ? job->file.size_bytes - have : 0;
     }
   if (needed == 0) return {};

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <fstream>
+#include <span>
 #include <thread>
 
 #include "hub_fixture.h"
@@ -53,6 +54,18 @@ TEST_F(BlobWriterTest, ADownloadInPiecesBecomesABlobOnlyWhenItIsComplete) {
   EXPECT_TRUE(writer().has_blob(name, content.size()));
   EXPECT_FALSE(writer().has_blob(name, content.size() + 1));
   EXPECT_EQ(blobs_entries(), 1U);
+}
+
+TEST_F(BlobWriterTest, TheSpaceThatAPartialHoldsIsKnownWithoutOpeningIt) {
+  std::string const content(256 * 1024, 'x');
+  BlobName const name = sha_name(content);
+  EXPECT_EQ(writer().partial_disk_bytes(name), 0U);
+  {
+    auto partial = writer().open_partial(name, content.size());
+    ASSERT_TRUE(partial) << why(partial);
+    ASSERT_TRUE(partial->append(std::as_bytes(std::span(content)).first(100 * 1024)));
+  }
+  EXPECT_GE(writer().partial_disk_bytes(name), 100U * 1024);
 }
 
 TEST_F(BlobWriterTest, GitBlobsAndEmptyFilesAreVerifiedToo) {

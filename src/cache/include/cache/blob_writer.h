@@ -70,6 +70,9 @@ class RepoWriter {
   [[nodiscard]] Result<PartialBlob> open_partial(BlobName const& name,
                                                  std::uint64_t size_bytes) const;
 
+  /// Bytes on the disk that the partial of a blob occupies or has reserved; 0 when there is none.
+  [[nodiscard]] std::uint64_t partial_disk_bytes(BlobName const& name) const;
+
   /// Checks length and hash against the name (sha256 or git blob id), syncs, renames to
   /// blobs/<name>. kDataLoss on a wrong hash: the partial is removed, nothing became visible; fetch
   /// again from zero. kDataLoss also when bytes are missing: then the partial stays for a resume. A
