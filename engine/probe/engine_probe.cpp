@@ -51,7 +51,10 @@ bool write_logits(llama_context* context, llama_vocab const* vocab,
 
 int run(char const* path) {
   if (!homelab::engine_process::load_back_ends()) return 1;
+  // NOLINTBEGIN(concurrency-mt-unsafe): called before the first thread starts
   auto const* vocab_only = std::getenv("VOCAB_ONLY");
+  auto const* logits_path = std::getenv("LOGITS_FILE");
+  // NOLINTEND(concurrency-mt-unsafe)
   auto model_params = llama_model_default_params();
   model_params.vocab_only = vocab_only != nullptr;
   auto* model = llama_model_load_from_file(path, model_params);
@@ -61,7 +64,6 @@ int run(char const* path) {
   context_params.n_ctx = 512;
   context_params.n_threads = context_params.n_threads_batch = 1;
   auto* context = vocab_only ? nullptr : llama_init_from_model(model, context_params);
-  auto const* logits_path = std::getenv("LOGITS_FILE");
   std::FILE* logits = logits_path ? std::fopen(logits_path, "wb") : nullptr;
   for (std::string line; std::getline(std::cin, line);) {
     auto const request = homelab::parse_json(line);
