@@ -30,8 +30,8 @@ format-check: deps-test
 sizes: venv
 	@$(PYTHON) tools/check_sizes.py
 
-tidy: deps-run deps-test
-	@tools/build.sh tidy all
+tidy: deps-run deps-test venv
+	@tools/tidy.sh
 
 fmt: deps-test ## format all sources
 	@tools/format.sh write

@@ -22,7 +22,7 @@ class Application {
   };
   /// Everything is up and listening when this returns.
   [[nodiscard]] static Result<std::unique_ptr<Application>> start(config::Settings const& settings,
-                                                                  Options options);
+                                                                  Options const& options);
   virtual ~Application() = default;
 
   [[nodiscard]] virtual int port() const = 0;

@@ -14,7 +14,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr std::size_t kHealthLimitBytes = 64 * 1024;
+constexpr std::size_t kHealthLimitBytes = 64UL * 1024;
 constexpr milliseconds kFirstPause{5};
 constexpr milliseconds kLongestPause{50};
 constexpr int kKillSignal = 9;
@@ -30,7 +30,7 @@ std::string describe_end(os::ExitStatus status, std::vector<std::string> const& 
   return out;
 }
 
-Result<std::unique_ptr<EngineProcess>> EngineProcess::start(EngineStart start) {
+Result<std::unique_ptr<EngineProcess>> EngineProcess::start(EngineStart const& start) {
   ASSIGN_OR_RETURN(os::Pipe pipe, os::make_pipe());
   os::SpawnOptions options;
   options.program = start.program;

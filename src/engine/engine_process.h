@@ -24,7 +24,7 @@ namespace homelab::engine {
 /// Belongs to one thread at a time; only log() may be used by another one meanwhile.
 class EngineProcess {
  public:
-  [[nodiscard]] static Result<std::unique_ptr<EngineProcess>> start(EngineStart start);
+  [[nodiscard]] static Result<std::unique_ptr<EngineProcess>> start(EngineStart const& start);
   EngineProcess(EngineProcess const&) = delete;
   EngineProcess& operator=(EngineProcess const&) = delete;
   /// Kills what still runs, removes the socket file.

@@ -14,7 +14,7 @@ void EngineTask::start(std::shared_ptr<LoadedEngine> engine) {
   engine_ = std::move(engine);
   engine_->active_requests.fetch_add(1);
   if (auto reason = stop_reason()) {
-    finish(std::move(*reason));
+    finish(std::move(reason));
     return;
   }
   begin();
@@ -72,7 +72,7 @@ void EngineTask::finish(std::optional<Error> error) {
 
 void EngineTask::broke(Error error) {
   if (auto reason = stop_reason()) {
-    finish(std::move(*reason));
+    finish(std::move(reason));
     return;
   }
   host_->connection_broke(shared_from_this(), std::move(error));

@@ -42,7 +42,7 @@ void Generation::begin() {
       self->body_ += bytes;
     }
   };
-  callbacks.on_done = [self](Status status) { self->on_tokenized(status); };
+  callbacks.on_done = [self](Status const& status) { self->on_tokenized(status); };
   exchange(post("/tokenize", tokenize_body(request_.prompt)), std::move(callbacks));
 }
 
@@ -74,14 +74,14 @@ void Generation::on_tokenized(Status const& status) {
 
 void Generation::complete(json::array tokens) {
   if (auto reason = stop_reason()) {
-    finish(std::move(*reason));
+    finish(std::move(reason));
     return;
   }
   auto const self = std::static_pointer_cast<Generation>(shared_from_this());
   http::LocalCallbacks callbacks;
   callbacks.on_head = [self](int status, http::Headers const&) { self->status_ = status; };
   callbacks.on_data = [self](std::string_view bytes) { self->on_completion_data(bytes); };
-  callbacks.on_done = [self](Status status) { self->on_completed(status); };
+  callbacks.on_done = [self](Status const& status) { self->on_completed(status); };
   exchange(post("/completion", completion_body(std::move(tokens), request_)), std::move(callbacks));
 }
 

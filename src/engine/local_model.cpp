@@ -16,6 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 std::string with_home(std::string_view path) {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing in this program changes the environment
   char const* home = std::getenv("HOME");
   if (!path.starts_with("~/") || home == nullptr) return std::string(path);
   return std::string(home) + std::string(path.substr(1));

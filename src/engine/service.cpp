@@ -270,7 +270,7 @@ void Service::unwatch_engine() {
   loop_->unwatch(engine_->process->log().fd());
 }
 
-std::shared_ptr<LoadedEngine> Service::retire_engine(Error reason) {
+std::shared_ptr<LoadedEngine> Service::retire_engine(Error const& reason) {
   unwatch_engine();
   auto engine = std::exchange(engine_, nullptr);
   engine->ended = reason;

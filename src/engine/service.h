@@ -59,7 +59,7 @@ class Service final : public EngineService {
   void watch_engine();
   void unwatch_engine();
   /// Takes the engine out of service; its requests end with `reason`.
-  [[nodiscard]] std::shared_ptr<LoadedEngine> retire_engine(Error reason);
+  [[nodiscard]] std::shared_ptr<LoadedEngine> retire_engine(Error const& reason);
   void engine_ended();
   void start_task(std::shared_ptr<EngineTask> const& task);
   void decide_broken(std::shared_ptr<EngineTask> const& task, Error const& error);

@@ -9,9 +9,9 @@ namespace homelab::http {
 namespace {
 
 constexpr std::size_t kReadBytes = 4096;
-constexpr std::size_t kBodyReadBytes = 64 * 1024;
-constexpr std::size_t kKeptBufferBytes = 16 * 1024;
-constexpr std::size_t kLingerBytes = 4 * 1024 * 1024;
+constexpr std::size_t kBodyReadBytes = 64UL * 1024;
+constexpr std::size_t kKeptBufferBytes = 16UL * 1024;
+constexpr std::size_t kLingerBytes = 4UL * 1024 * 1024;
 constexpr std::chrono::seconds kLingerTime{2};
 
 }  // namespace

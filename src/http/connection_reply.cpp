@@ -17,7 +17,7 @@
 namespace homelab::http {
 namespace {
 
-constexpr std::uint64_t kSmallFileBytes = 32 * 1024;
+constexpr std::uint64_t kSmallFileBytes = 32UL * 1024;
 constexpr std::uint64_t kSendfileBytes = 1 << 20;
 constexpr std::uint64_t kFileTurnBytes = 8 << 20;
 

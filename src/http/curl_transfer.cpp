@@ -14,11 +14,12 @@ namespace homelab::http {
 namespace {
 
 constexpr long kReceiveBufferBytes = 512L * 1024;
-constexpr std::size_t kMaxHeaderBytes = 256 * 1024;
+constexpr std::size_t kMaxHeaderBytes = 256UL * 1024;
 
 /// The variables that the curl program reads for a certificate bundle of one's own.
 char const* certificate_bundle() {
   for (char const* name : {"CURL_CA_BUNDLE", "SSL_CERT_FILE"}) {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing in this program changes the environment
     if (char const* value = std::getenv(name); value != nullptr && *value != '\0') return value;
   }
   return nullptr;
@@ -103,7 +104,7 @@ void CurlTransfer::set_headers() {
     header_list_ = curl_slist_append(header_list_, line.c_str());
   };
   for (auto const& [name, value] : request_.headers.fields())
-    append(value.empty() ? name + ";" : name + ": " + value);
+    append(value.empty() ? name + ";" : fmt::format("{}: {}", name, value));
   // libcurl drops a field of this name by itself when a redirect leaves host, port or scheme.
   if (!request_.bearer_token.empty()) append("Authorization: Bearer " + request_.bearer_token);
   if (!request_.headers.find("expect")) append("Expect:");

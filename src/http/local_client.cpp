@@ -23,7 +23,7 @@ using asio::local::stream_protocol;
 using boost::system::error_code;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t kReadBytes = 16 * 1024;
+constexpr std::size_t kReadBytes = 16UL * 1024;
 
 Result<std::string> request_bytes(LocalRequest const& request) {
   if (!is_token(request.method) || !is_field_value(request.target) ||

@@ -82,7 +82,7 @@ Response json_detail(int status, std::string_view detail) {
 
 }  // namespace
 
-void Router::add(std::string method, std::string pattern, Handler handler,
+void Router::add(std::string method, std::string const& pattern, Handler handler,
                  std::size_t body_limit_bytes) {
   Route route{std::move(method), {}, std::move(handler), body_limit_bytes};
   for (std::string_view const segment : split(without_first_slash(pattern), '/'))

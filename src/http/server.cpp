@@ -83,7 +83,7 @@ tl::unexpected<Error> bind_error(ServerOptions const& options, error_code error)
 Result<asio::ip::address> address_of(std::string const& host) {
   std::string const name = host == "localhost" ? "127.0.0.1" : host;
   error_code error;
-  auto const address = asio::ip::make_address(name, error);
+  auto address = asio::ip::make_address(name, error);
   if (error) {
     return fail(
         Code::kInvalidArgument,

@@ -95,7 +95,7 @@ Answer<CommitHash> commit_of(std::vector<RepoFolder> const& folders, RepoId cons
 std::optional<Tree> tree_of(std::vector<RepoFolder> const& folders, CommitHash const& commit) {
   for (auto const& folder : folders) {
     auto tree = folder.read_tree(commit);
-    if (tree && *tree) return std::move(**tree);
+    if (tree && *tree) return *std::move(tree);
   }
   return std::nullopt;
 }

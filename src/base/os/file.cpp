@@ -43,7 +43,7 @@ Result<std::string> read_file(Path const& path, std::size_t limit_bytes) {
   std::string content;
   std::size_t filled = 0;
   while (true) {
-    constexpr std::size_t kStep = 64 * 1024;
+    constexpr std::size_t kStep = 64UL * 1024;
     content.resize(filled + kStep);
     ssize_t const got = ::read(file.get(), content.data() + filled, kStep);
     if (got < 0) {

@@ -14,7 +14,7 @@ class Router {
   /// `pattern`: "/api/models/{name}", "/hub/{org}/{name}/resolve/{revision}/{path...}". Literal
   /// segments win over {x}. Matching is on raw segments; an encoded slash (%2F) stays inside its
   /// segment.
-  void add(std::string method, std::string pattern, Handler handler,
+  void add(std::string method, std::string const& pattern, Handler handler,
            std::size_t body_limit_bytes = 1 << 20);
 
   /// Answers for paths and methods nobody has; `allowed` = methods that the path has.

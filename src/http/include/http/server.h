@@ -15,7 +15,7 @@ struct ServerOptions {
   std::string host = "127.0.0.1";
   int port = 8000;  ///< 0 = any free port
   std::size_t max_connections = 1024;
-  std::size_t header_limit_bytes = 16 * 1024;
+  std::size_t header_limit_bytes = 16UL * 1024;
   std::chrono::seconds header_timeout{15};
   std::chrono::seconds body_timeout{60};
   std::chrono::seconds idle_timeout{75};
