@@ -4,12 +4,12 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <set>
 #include <system_error>
 #include <utility>
 
 #include "base/os/file.h"
 #include "base/strings.h"
+#include "cache/scan.h"
 #include "folder_at.h"
 
 namespace homelab::cache {
@@ -18,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kMaxRefBytes = 4096;
-constexpr std::size_t kMaxTreeBytes = 64 * 1024 * 1024;
+constexpr std::size_t kMaxTreeBytes = 64UL * 1024 * 1024;
 constexpr std::size_t kMaxEntries = 1'000'000;
 constexpr int kMaxDepth = 64;
 
@@ -82,21 +82,6 @@ std::optional<BlobName> blob_of_link(Path const& link, Path const& blobs) {
   auto name = BlobName::parse(target.filename().string());
   return name ? std::optional(std::move(*name)) : std::nullopt;
 }
-
-/// Files by inode, so that hard links are counted once.
-class SizeSum {
- public:
-  void add(struct stat const& file) {
-    if (!S_ISREG(file.st_mode)) return;
-    if (file.st_nlink > 1 && !seen_.emplace(file.st_dev, file.st_ino).second) return;
-    bytes_ += static_cast<std::uint64_t>(file.st_size);
-  }
-  [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
-
- private:
-  std::set<std::pair<dev_t, ino_t>> seen_;
-  std::uint64_t bytes_ = 0;
-};
 
 }  // namespace
 
@@ -215,19 +200,10 @@ Result<std::vector<RepoId>> list_repos(Path const& hub_folder) {
 }
 
 Result<std::uint64_t> repo_size_bytes(RepoFolder const& repo) {
-  SizeSum sum;
-  auto const add_blob = [&](fs::directory_entry const& entry, std::string const& name) {
-    struct stat found{};
-    if (BlobName::parse(name) && ::stat(entry.path().c_str(), &found) == 0) sum.add(found);
-  };
-  // Caches without links keep the content in the snapshots.
-  auto const add_plain = [&](fs::directory_entry const& entry, std::string const&) {
-    struct stat found{};
-    if (::lstat(entry.path().c_str(), &found) == 0) sum.add(found);
-  };
-  RETURN_IF_ERROR(walk(repo.path() / "blobs", add_blob));
-  RETURN_IF_ERROR(walk(repo.path() / "snapshots", add_plain));
-  return sum.bytes();
+  auto const found = scan_repo(repo.path(), ScanDepth::kSizes);
+  if (!found && found.error().code == Code::kNotFound) return 0;
+  if (!found) return fail(found.error());
+  return found->size_bytes();
 }
 
 }  // namespace homelab::cache

@@ -78,7 +78,7 @@ Status copy_blob(LinkPlace const& place, std::string const& scratch) {
                    os::open_at(place.blobs.fd.get(), place.blob, O_RDONLY));
   ASSIGN_OR_RETURN(os::UniqueFd const to,
                    os::open_at(place.blobs.fd.get(), scratch, O_WRONLY | O_CREAT | O_EXCL));
-  std::vector<std::byte> buffer(1024 * 1024);
+  std::vector<std::byte> buffer(1024UL * 1024);
   for (std::uint64_t at = 0;;) {
     ssize_t const got = ::pread(from.get(), buffer.data(), buffer.size(), static_cast<off_t>(at));
     if (got < 0 && errno == EINTR) continue;

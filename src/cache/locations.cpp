@@ -2,15 +2,17 @@
 
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
-#include <set>
 #include <system_error>
 #include <utility>
 
 #include "base/os/file.h"
 #include "base/strings.h"
+#include "cache/usage.h"
 
 namespace homelab::cache {
 namespace {
@@ -38,40 +40,6 @@ bool has_model_folders(Path const& folder, bool own_only) {
   }
   return false;
 }
-
-/// Adds up regular files of folder trees. Links are not followed, hard links and folders reached
-/// twice count once.
-class TreeSize {
- public:
-  void add(Path const& folder) {
-    struct stat found{};
-    // The start may be a link: a cache on another drive.
-    if (::stat(folder.c_str(), &found) != 0 || !S_ISDIR(found.st_mode)) return;
-    add_folder(folder, found, 0);
-  }
-  [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
-
- private:
-  void add_folder(Path const& folder, struct stat const& self, int depth) {
-    constexpr int kMaxDepth = 128;
-    if (depth > kMaxDepth || !seen_.emplace(self.st_dev, self.st_ino).second) return;
-    std::error_code error;
-    for (auto it = fs::directory_iterator(folder, error); !error && it != fs::directory_iterator();
-         it.increment(error)) {
-      struct stat found{};
-      if (::lstat(it->path().c_str(), &found) != 0) continue;
-      if (S_ISDIR(found.st_mode)) {
-        add_folder(it->path(), found, depth + 1);
-      } else if (S_ISREG(found.st_mode) &&
-                 (found.st_nlink == 1 || seen_.emplace(found.st_dev, found.st_ino).second)) {
-        bytes_ += static_cast<std::uint64_t>(found.st_size);
-      }
-    }
-  }
-
-  std::set<std::pair<dev_t, ino_t>> seen_;
-  std::uint64_t bytes_ = 0;
-};
 
 std::string disk_reason(Locations::Space const& space, double required_gb) {
   return fmt::format("the disk of {} has {:.1f} GB free, {:.1f} GB are needed", space.path,
@@ -159,23 +127,44 @@ std::vector<Path> Locations::readable_hub_folders(Resolved const& resolved) cons
   return {resolved.root};
 }
 
-Locations::Space Locations::check_space(LocationKind kind, double required_mb) const {
+std::string Locations::trouble(LocationKind kind) const {
+  if (kind == LocationKind::kCustom) return {};
+  LocationOptions const& own = kind == LocationKind::kPrimary ? primary_ : secondary_;
+  Path const place = own.hub_folder ? *own.hub_folder : Path(own.root);
+  struct stat found{};
+  if (::stat(place.c_str(), &found) == 0) {
+    if (!S_ISDIR(found.st_mode)) return fmt::format("{} is not a folder", place.string());
+    if (::access(place.c_str(), W_OK | X_OK) == 0) return {};
+    return fmt::format("{} cannot be written ({}): models in it are served, nothing is downloaded",
+                       place.string(), std::generic_category().message(errno));
+  }
+  if (errno != ENOENT)
+    return fmt::format("{} cannot be reached: {}", place.string(),
+                       std::generic_category().message(errno));
+  Path above = place.parent_path();
+  while (above != above.root_path() && !is_folder(above)) above = above.parent_path();
+  if (::access(above.c_str(), W_OK | X_OK) == 0) return {};
+  return fmt::format("{} does not exist and cannot be made in {} ({}); is the drive mounted?",
+                     place.string(), above.string(), std::generic_category().message(errno));
+}
+
+Locations::Space Locations::check_space(LocationKind kind, double required_mb,
+                                        std::function<bool()> const& cancelled) const {
   Space space{};
   space.sufficient = true;
   if (kind == LocationKind::kCustom) return space;
   LocationOptions const& own = kind == LocationKind::kPrimary ? primary_ : secondary_;
   double const required_gb = required_mb / kMbPerGb;
-  TreeSize size;
-  if (own.hub_folder) {
-    size.add(*own.hub_folder);
-  } else {
-    size.add(hub_folder_of_root(own.root).path);
-    size.add(own.root);
-  }
+  auto const visit = [&](RepoScan const&) -> Status {
+    if (cancelled && cancelled()) return fail(Code::kCancelled, "nobody needs the sum any more");
+    return {};
+  };
+  auto const used = measure(hub_folders_of(*this, kind), visit, ScanDepth::kSizes);
   Path const place = own.hub_folder ? *own.hub_folder : Path(own.root);
   space.path = own.root;
   space.limit_gb = own.limit_gb;
-  space.cache_size_gb = static_cast<double>(size.bytes()) / kBytesPerGb;
+  // What cannot be read is not known to be used.
+  space.cache_size_gb = used ? static_cast<double>(used->used_bytes()) / kBytesPerGb : 0.0;
   space.projected_gb = space.cache_size_gb + required_gb;
   space.usage_percent = percent_of(space.projected_gb, own.limit_gb);
   space.warning = own.limit_gb > 0 && space.projected_gb / own.limit_gb >= warning_threshold_;

@@ -12,6 +12,7 @@
 #include "base/strings.h"
 #include "cache/hub_folder.h"
 #include "folder_at.h"
+#include "open_blob.h"
 
 namespace homelab::cache {
 namespace {
@@ -65,6 +66,25 @@ Result<OpenEntry> open_stored(FolderAt const& blobs, BlobName const& name, Path 
 
 }  // namespace
 
+Result<OpenEntry> open_blob(FolderAt const& blobs, BlobName const& name, Path const& hub_folder) {
+  ASSIGN_OR_RETURN(auto const stored, read_link(blobs, name.text()));
+  if (!stored) return open_regular(blobs, name.text(), name);
+  return open_stored(blobs, name, hub_folder, *stored);
+}
+
+Result<OpenEntry> open_below(FolderAt const& start, std::string_view path) {
+  auto segments = split(path, '/');
+  std::string const name(segments.back());
+  segments.pop_back();
+  FolderAt here;
+  FolderAt const* parent = &start;
+  for (auto const segment : segments) {
+    ASSIGN_OR_RETURN(here, open_sub(*parent, std::string(segment)));
+    parent = &here;
+  }
+  return open_regular(*parent, name, std::nullopt);
+}
+
 Result<OpenEntry> RepoFolder::open_entry(CommitHash const& commit,
                                          RepoPath const& path_in_repo) const {
   ASSIGN_OR_RETURN(FolderAt const repo, open_folder(path()));
@@ -83,9 +103,7 @@ Result<OpenEntry> RepoFolder::open_entry(CommitHash const& commit,
   if (!blob || target.parent_path() != (path() / "blobs").lexically_normal())
     return leads_out(here, name);
   ASSIGN_OR_RETURN(FolderAt const blobs, open_sub(repo, "blobs"));
-  ASSIGN_OR_RETURN(auto const stored, read_link(blobs, blob->text()));
-  if (!stored) return open_regular(blobs, blob->text(), *blob);
-  return open_stored(blobs, *blob, hub_folder_, *stored);
+  return open_blob(blobs, *blob, hub_folder_);
 }
 
 bool RepoFolder::is_marked_absent(CommitHash const& commit, RepoPath const& path_in_repo) const {

@@ -16,8 +16,8 @@ namespace {
 
 /// Dirty pages are given to the disk in steps of this size while the download runs, so that the
 /// sync at the end of a large file has little left to wait for.
-constexpr std::uint64_t kPushBytes = 8 * 1024 * 1024;
-constexpr std::size_t kReadBytes = 1024 * 1024;
+constexpr std::uint64_t kPushBytes = 8UL * 1024 * 1024;
+constexpr std::size_t kReadBytes = 1024UL * 1024;
 
 tl::unexpected<Error> disk_full(std::string const& shown, std::uint64_t needed,
                                 std::uint64_t free) {

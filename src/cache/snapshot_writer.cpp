@@ -105,7 +105,8 @@ Status RepoWriter::link_all(CommitHash const& commit, std::span<Link const> link
     ++uses[link.blob];
   }
   for (auto const& [folder, entries] : by_folder) {
-    std::string const below = folder.empty() ? root : root + "/" + folder;
+    std::string below = root;
+    if (!folder.empty()) below.append("/").append(folder);
     ASSIGN_OR_RETURN(FolderAt const here, make_below(repo, below, changed));
     for (auto const* link : entries) {
       bool const last_use = --uses.at(link->blob) == 0;

@@ -34,7 +34,7 @@ Result<std::optional<std::string>> read_hash(json::object const& info, std::stri
                                              std::size_t length) {
   auto const* value = info.if_contains(key);
   if (!value || value->is_null()) return std::optional<std::string>();
-  auto const text = get_string(info, key);
+  auto text = get_string(info, key);
   if (!text || text->size() != length || !BlobName::parse(*text))
     return malformed(fmt::format("{} is not {} hexadecimal digits", key, length));
   return text;

@@ -2,6 +2,7 @@
 // Cache locations: primary, secondary, custom; from a root to the hub folder in it (design §3,
 // decision 0003).
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -59,6 +60,11 @@ class Locations {
   /// <root>/models--* of cache_dir= users.
   [[nodiscard]] std::vector<Path> readable_hub_folders(Resolved const& resolved) const;
 
+  /// Why the location cannot be used fully, one sentence: its drive is not there, it is no folder,
+  /// it cannot be written. Empty when nothing is wrong; a root that can be made counts as right.
+  /// Custom locations are looked at when they are used.
+  [[nodiscard]] std::string trouble(LocationKind kind) const;
+
   struct Space {
     std::string path;
     double cache_size_gb, limit_gb, disk_free_gb, disk_total_gb, disk_usage_percent, projected_gb,
@@ -68,7 +74,9 @@ class Locations {
   };
   /// Would `required_mb` more fit (contract §5.3; GB = 1024^3; each blob counted once)? Custom is
   /// always sufficient.
-  [[nodiscard]] Space check_space(LocationKind kind, double required_mb) const;
+  /// `cancelled` is asked between repositories; then what is there counts as nothing used.
+  [[nodiscard]] Space check_space(LocationKind kind, double required_mb,
+                                  std::function<bool()> const& cancelled = {}) const;
 
  private:
   LocationOptions primary_;
