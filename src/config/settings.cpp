@@ -199,6 +199,9 @@ int Settings::max_loaded() const { return whole_number("HOMELAB_LLM_MAX_LOADED")
 std::chrono::seconds Settings::idle_unload() const {
   return std::chrono::seconds(whole_number("HOMELAB_LLM_IDLE_UNLOAD_S"));
 }
+std::chrono::hours Settings::trash_time() const {
+  return std::chrono::hours(whole_number("HOMELAB_LLM_TRASH_HOURS"));
+}
 std::optional<int> Settings::gpu_layers() const {
   auto const number = parse_uint(trim(text("HOMELAB_LLM_GPU_LAYERS")));
   return number ? std::optional<int>(static_cast<int>(*number)) : std::nullopt;

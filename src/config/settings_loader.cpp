@@ -4,22 +4,16 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 
 #include "base/os/file.h"
 #include "base/strings.h"
 #include "checks.h"
+#include "config/python_cache.h"
 
 namespace homelab::config {
 namespace {
 
 constexpr std::size_t kMaxDotenvBytes = 1024UL * 1024;
-
-std::optional<std::string> process_environment(std::string const& name) {
-  char const* const value =
-      std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe): nobody calls setenv()
-  return value != nullptr ? std::optional<std::string>(value) : std::nullopt;
-}
 
 /// What the Hub's Python client makes of a variable that is set and empty (hf-cache rules, §1).
 std::string_view python_reads_empty(std::string_view name) {
@@ -54,7 +48,7 @@ Result<Settings> Settings::load(SettingsInput input) {
 }
 
 SettingsLoader::SettingsLoader(SettingsInput input) : input_(std::move(input)) {
-  if (!input_.environment) input_.environment = process_environment;
+  if (!input_.environment) input_.environment = process_variable;
 }
 
 Result<Settings> SettingsLoader::load() {

@@ -58,6 +58,9 @@ constexpr std::array kTable{
             "Models that may be loaded at the same time."},
     Setting{"HOMELAB_LLM_IDLE_UNLOAD_S", "--idle-unload-s", "0",
             "Seconds without a request after which a model is unloaded; 0 = never."},
+    Setting{"HOMELAB_LLM_TRASH_HOURS", "--trash-hours", "24",
+            "Hours for which removed files can be brought back with cache undo; 0 = deleted at "
+            "once."},
     Setting{"HOMELAB_LLM_LOG_LEVEL", "--log-level", "info", "debug, info, warn or error."},
 };
 

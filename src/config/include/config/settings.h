@@ -90,7 +90,9 @@ class Settings {
   [[nodiscard]] std::optional<int> gpu_layers() const;     ///< nullopt = as many as fit ("auto")
   [[nodiscard]] int max_loaded() const;                    ///< models loaded at once
   [[nodiscard]] std::chrono::seconds idle_unload() const;  ///< 0 = never
-  [[nodiscard]] std::string log_level() const;             ///< debug, info, warn or error
+  /// How long removed files can be brought back; 0 = deleted at once.
+  [[nodiscard]] std::chrono::hours trash_time() const;
+  [[nodiscard]] std::string log_level() const;  ///< debug, info, warn or error
 
   /// Things that are set but probably not meant (an empty HF_HOME, a relative cache path), one
   /// sentence each.
