@@ -291,7 +291,7 @@ void BlobFetcher::wrong_bytes(JobPtr const& job, std::string const& why) {
   if (!job->disk) return open_partial(job);
   job->disk->start_over();
   ++outstanding_;
-  job->disk->finish([this, job](Status status) {
+  job->disk->finish([this, job](Status const& status) {
     events_.post([this, job, status] {
       if (error_) return;
       if (!status) return stop_with(Error(status.error()).in(job->file.path.text()));

@@ -132,7 +132,7 @@ bool is_better(Candidate const& a, Candidate const& b, std::string const& varian
   return key(a) < key(b);
 }
 
-Result<Candidate> choose_named(std::vector<Candidate> all, std::string const& variant) {
+Result<Candidate> choose_named(std::vector<Candidate> const& all, std::string const& variant) {
   std::string const wanted = to_lower(variant);
   std::vector<Candidate> named;
   for (auto const& candidate : all)

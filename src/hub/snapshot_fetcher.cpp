@@ -91,14 +91,20 @@ Result<ReadySnapshot> fall_back(DownloadRequest const& request, Error const& err
   return std::move(*found);
 }
 
-}  // namespace
+/// kNotFound: the revision is not known here, or the Hub has that commit no more.
+Result<ReadySnapshot> complete_known_commit(SnapshotTools const& tools,
+                                            DownloadRequest const& request) {
+  auto const known =
+      cache::RepoFolder(request.hub_folder, request.model.repo).read_ref(request.model.revision);
+  // A broken ref is as good as none; the download writes it anew.
+  if (!known) return fail(Code::kNotFound, known.error().message);
+  auto ready = fetch_commit(tools, request, *known);
+  if (!ready) return fall_back(request, ready.error());
+  return ready;
+}
 
-Result<ReadySnapshot> fetch_snapshot(SnapshotTools const& tools, DownloadRequest const& request) {
+Result<ReadySnapshot> fetch_newest(SnapshotTools const& tools, DownloadRequest const& request) {
   auto const& model = request.model;
-  if (!request.refresh && !request.everything) {
-    ASSIGN_OR_RETURN(auto found, look_for_revision(request, Completeness::kPlanned));
-    if (found) return std::move(*found);
-  }
   auto const commit = tools.api.commit_of(model.repo, model.revision, request.cancelled);
   if (!commit) return fall_back(request, commit.error());
   if (!request.everything) {
@@ -113,6 +119,22 @@ Result<ReadySnapshot> fetch_snapshot(SnapshotTools const& tools, DownloadRequest
   auto ready = fetch_commit(tools, request, *commit);
   if (!ready) return fall_back(request, ready.error());
   return ready;
+}
+
+}  // namespace
+
+Result<ReadySnapshot> fetch_snapshot(SnapshotTools const& tools, DownloadRequest const& request) {
+  if (!request.refresh && !request.everything) {
+    ASSIGN_OR_RETURN(auto found, look_for_revision(request, Completeness::kPlanned));
+    if (found) return std::move(*found);
+  }
+  if (!request.refresh) {
+    // Something is missing: it is fetched at the commit that is here. Only who asks for it is moved
+    // to a newer one.
+    auto completed = complete_known_commit(tools, request);
+    if (completed || completed.error().code != Code::kNotFound) return completed;
+  }
+  return fetch_newest(tools, request);
 }
 
 }  // namespace homelab::hub

@@ -49,8 +49,10 @@ struct DownloadRequest {
   std::vector<cache::Path>
       also_look_in;  ///< other hub folders of the same root in which it may already stand
   cache::ModelReference model;
-  /// false: a complete local snapshot is used without any request. true: asks the Hub for the
-  /// newest commit first and falls back to the local one when the Hub cannot be reached.
+  /// false: a complete local snapshot is used without any request, an incomplete one is completed
+  /// at the commit that its ref names (the newest only when the Hub has that one no more). true:
+  /// asks the Hub for the newest commit first and falls back to the local one when the Hub cannot
+  /// be reached.
   bool refresh = false;
   bool everything =
       false;  ///< all files of the commit instead of the plan (never pickle unless asked)
