@@ -21,6 +21,7 @@ namespace homelab {
 namespace {
 
 constexpr std::size_t kIoLoops = 2;
+constexpr std::chrono::minutes kMeasureEvery{5};
 
 /// Hub folders that /hub offers: what is in the locations now, without making any.
 std::vector<cache::Path> mirrored_folders(cache::Locations const& locations) {
@@ -41,6 +42,7 @@ unsigned whole_number(config::Settings const& settings, std::string_view name) {
 cache::Path runtime_folder() {
   constexpr std::size_t kLongest = 73;
   std::string const name = fmt::format("homelab-llm-{}-{}", ::getuid(), ::getpid());
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing in this program changes the environment
   char const* const runtime = std::getenv("XDG_RUNTIME_DIR");
   if (runtime != nullptr && *runtime != '\0' && ::access(runtime, W_OK) == 0) {
     cache::Path folder = cache::Path(runtime) / name;
@@ -81,13 +83,14 @@ class RunningApplication final : public Application {
     ASSIGN_OR_RETURN(engines_,
                      engine::EngineService::create(engine_options(settings_),
                                                    {loops_, *registry_, *downloader_, locations_}));
+    usage_ = std::make_unique<cache::UsageMonitor>(locations_, kMeasureEvery);
     http::ServerOptions server_options;
     server_options.host = options.host;
     server_options.port = options.port;
     ASSIGN_OR_RETURN(
         server_, http::Server::start(loops_, server_options,
-                                     api::make_router({*registry_, *engines_, locations_, mirror_,
-                                                       settings_, HOMELAB_VERSION})));
+                                     api::make_router({*registry_, *engines_, locations_, *usage_,
+                                                       mirror_, settings_, HOMELAB_VERSION})));
     return {};
   }
 
@@ -110,6 +113,7 @@ class RunningApplication final : public Application {
     if (engines_) engines_->shutdown(grace);
     if (server_) server_->stop(std::chrono::seconds(1));
     server_.reset();
+    usage_.reset();
     engines_.reset();
     downloader_.reset();
     client_.reset();
@@ -125,13 +129,14 @@ class RunningApplication final : public Application {
   std::unique_ptr<http::Client> client_;
   std::unique_ptr<hub::Downloader> downloader_;
   std::unique_ptr<engine::EngineService> engines_;
+  std::unique_ptr<cache::UsageMonitor> usage_;
   std::unique_ptr<http::Server> server_;
 };
 
 }  // namespace
 
 Result<std::unique_ptr<Application>> Application::start(config::Settings const& settings,
-                                                        Options options) {
+                                                        Options const& options) {
   auto application = std::make_unique<RunningApplication>(settings);
   RETURN_IF_ERROR(application->build(options));
   return application;

@@ -9,11 +9,12 @@ namespace homelab::api {
 using SharedServices = std::shared_ptr<Services const>;
 
 /// The original's contract (§2): /api/models, /api/status, /api/orchestrate, /api/generate,
-/// /api/config, /health.
+/// /api/config, /api/cache, /health.
 void add_model_routes(http::Router& router, SharedServices const& services);
 void add_orchestration_routes(http::Router& router, SharedServices const& services);
 void add_generation_routes(http::Router& router, SharedServices const& services);
 void add_system_routes(http::Router& router, SharedServices const& services);
+void add_cache_routes(http::Router& router, SharedServices const& services);
 /// GET /health alone.
 void add_health_route(http::Router& router);
 /// Ours: GET /api/explain.

@@ -2,6 +2,8 @@
 // §2.3).
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "base/strings.h"
 #include "config/settings.h"
 #include "dialects.h"
@@ -64,8 +66,9 @@ void add_snapshot(json::object& out, std::vector<cache::Path> const& hub_folders
       out["problem"] = ready.error().message;
       continue;
     }
-    if (!*ready) continue;
-    hub::ReadySnapshot const& snapshot = **ready;
+    std::optional<hub::ReadySnapshot> const& found = *ready;
+    if (!found) continue;
+    hub::ReadySnapshot const& snapshot = *found;
     out["repo_folder"] = cache::RepoFolder(hub, reference.repo).path().string();
     out["complete"] = true;
     out["commit"] = snapshot.commit.text();

@@ -176,7 +176,10 @@ Reply delete_model(Services const& services, Request const& request) {
   auto const model = remove_row(services, name);
   if (!model) return error_reply(model.error());
   json::object answer{{"message", fmt::format("Model '{}' was deleted", model->model_name)}};
-  if (*with_files) delete_files(services, *model, answer);
+  if (*with_files) {
+    delete_files(services, *model, answer);
+    services.usage.refresh_soon();
+  }
   return json_reply(200, answer);
 }
 

@@ -51,7 +51,8 @@ Reply load(SharedServices const& services, Request const& request) {
   bool const refusable = row->compatibility_status == "incompatible" && !force;
 
   return PendingReply{[services, name, force, refusable](std::shared_ptr<Pending> const& pending) {
-    services->engines.load(name, force, [pending, refusable](Result<registry::Model> const& model) {
+    services->engines.load(name, force, [=](Result<registry::Model> const& model) {
+      services->usage.refresh_soon();  // something may have been downloaded
       if (model) return pending->complete(json_reply(200, loaded_answer(*model)));
       bool const refused = refusable && model.error().code == Code::kFailedPrecondition;
       pending->complete(error_reply(model.error(), refused ? Doing::kCall : Doing::kLoad));

@@ -30,15 +30,6 @@ Reply set_logging(Services const& services, Request const& request) {
                                       {"performance_logging", on}});
 }
 
-Reply cache_config(Services const& services) {
-  cache::Locations const& locations = services.locations;
-  return json_reply(200, json::object{{"primary_path", locations.primary().root},
-                                      {"primary_limit_gb", locations.primary().limit_gb},
-                                      {"secondary_path", locations.secondary().root},
-                                      {"secondary_limit_gb", locations.secondary().limit_gb},
-                                      {"usage_warning_threshold", locations.warning_threshold()}});
-}
-
 }  // namespace
 
 void add_health_route(http::Router& router) {
@@ -52,8 +43,6 @@ void add_system_routes(http::Router& router, SharedServices const& services) {
   });
   router.add("POST", "/api/config/logging",
              [services](Request const& request) { return set_logging(*services, request); });
-  router.add("GET", "/api/cache/config",
-             [services](Request const&) { return cache_config(*services); });
 }
 
 }  // namespace homelab::api

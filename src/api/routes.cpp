@@ -34,6 +34,7 @@ http::Router make_router(Services services) {
   http::Router router;
   add_common_rules(router);
   add_system_routes(router, shared);
+  add_cache_routes(router, shared);
   add_model_routes(router, shared);
   add_orchestration_routes(router, shared);
   add_generation_routes(router, shared);

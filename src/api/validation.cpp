@@ -38,33 +38,58 @@ json::value bound_value(double bound, bool integer) {
   return bound;
 }
 
+/// A body before anybody knows what should be in it.
+struct Body {
+  std::optional<json::value> value;  ///< absent: the errors (or not_text) say why
+  bool other_type = false;           ///< not announced as JSON: then the value is the bare text
+  bool not_text = false;
+  json::array errors;
+};
+
+Body read_body(http::Request const& request) {
+  Body body;
+  auto const missing = error_entry({"body"}, {"missing", "Field required"}, nullptr);
+  if (request.body.empty()) {
+    body.errors.push_back(missing);
+  } else if (!is_utf8(request.body)) {
+    body.not_text = true;
+  } else if (!is_json_type(request.headers.find("content-type"))) {
+    body.value = json::value(request.body);
+    body.other_type = true;
+  } else if (auto parsed = parse_json(request.body); !parsed) {
+    auto const fault = find_json_fault(request.body);
+    // What the grammar allows and the parser refuses: nesting without end, half a surrogate pair.
+    std::string const why = fault ? fault->message : parsed.error().message;
+    body.errors.push_back(error_entry({"body", fault ? fault->offset : 0},
+                                      {"json_invalid", "JSON decode error", {{"error", why}}},
+                                      json::object()));
+  } else if (parsed->is_null()) {
+    body.errors.push_back(missing);
+  } else {
+    body.value = *std::move(parsed);
+  }
+  return body;
+}
+
+http::Response refusal(bool not_text, json::array errors) {
+  if (not_text) return detail_reply(400, "There was an error parsing the body");
+  return json_reply(422, json::object{{"detail", std::move(errors)}});
+}
+
 }  // namespace
 
 BodyReader::BodyReader(http::Request const& request) { parse(request); }
 
 void BodyReader::parse(http::Request const& request) {
-  auto const add = [&](json::array location, Problem problem, json::value input) {
-    errors_.push_back(error_entry(std::move(location), std::move(problem), std::move(input)));
-  };
-  if (request.body.empty()) return add({"body"}, {"missing", "Field required"}, nullptr);
-  if (!is_utf8(request.body)) {
-    not_text_ = true;
+  auto body = read_body(request);
+  not_text_ = body.not_text;
+  errors_ = std::move(body.errors);
+  if (!body.value) return;
+  if (!body.value->is_object() || body.other_type) {
+    errors_.push_back(error_entry({"body"}, not_an_object(), *std::move(body.value)));
     return;
   }
-  if (!is_json_type(request.headers.find("content-type")))
-    return add({"body"}, not_an_object(), json::value(request.body));
-
-  auto parsed = parse_json(request.body);
-  if (!parsed) {
-    auto const fault = find_json_fault(request.body);
-    // What the grammar allows and the parser refuses: nesting without end, half a surrogate pair.
-    std::string const why = fault ? fault->message : parsed.error().message;
-    return add({"body", fault ? fault->offset : 0},
-               {"json_invalid", "JSON decode error", {{"error", why}}}, json::object());
-  }
-  if (parsed->is_null()) return add({"body"}, {"missing", "Field required"}, nullptr);
-  if (!parsed->is_object()) return add({"body"}, not_an_object(), *std::move(parsed));
-  fields_ = std::move(parsed->get_object());
+  fields_ = std::move(body.value->get_object());
   is_object_ = true;
 }
 
@@ -156,9 +181,8 @@ bool BodyReader::boolean_or(std::string_view field, bool fallback) {
 }
 
 std::optional<http::Response> BodyReader::rejection() const {
-  if (not_text_) return detail_reply(400, "There was an error parsing the body");
-  if (errors_.empty()) return std::nullopt;
-  return json_reply(422, json::object{{"detail", errors_}});
+  if (!not_text_ && errors_.empty()) return std::nullopt;
+  return refusal(not_text_, errors_);
 }
 
 BodyReader::Clean not_blank(std::string what) {
@@ -204,9 +228,41 @@ tl::expected<bool, http::Response> query_flag(http::Request const& request, std:
   json::value const input(*text);
   Lenient<bool> value = to_boolean(input);
   if (value) return *value;
-  json::array errors{error_entry({"query", name}, std::move(value).error(), input)};
-  return tl::unexpected<http::Response>(
-      json_reply(422, json::object{{"detail", std::move(errors)}}));
+  return tl::unexpected(
+      refusal(false, {error_entry({"query", name}, std::move(value).error(), input)}));
+}
+
+tl::expected<double, http::Response> query_number(http::Request const& request,
+                                                  std::string_view name, double fallback) {
+  auto const text = last_query_value(request, name);
+  if (!text) return fallback;
+  json::value const input(*text);
+  Lenient<double> value = to_number(input);
+  if (value) return *value;
+  return tl::unexpected(
+      refusal(false, {error_entry({"query", name}, std::move(value).error(), input)}));
+}
+
+tl::expected<std::vector<std::string>, http::Response> read_text_list(
+    http::Request const& request) {
+  auto body = read_body(request);
+  std::vector<std::string> texts;
+  if (body.value && (body.other_type || !body.value->is_array())) {
+    body.errors.push_back(
+        error_entry({"body"}, {"list_type", "Input should be a valid list"}, *body.value));
+  } else if (body.value) {
+    std::size_t at = 0;
+    for (json::value const& input : body.value->get_array()) {
+      Lenient<std::string> text = to_text(input);
+      if (text)
+        texts.push_back(*std::move(text));
+      else
+        body.errors.push_back(error_entry({"body", at}, std::move(text).error(), input));
+      ++at;
+    }
+  }
+  if (!body.not_text && body.errors.empty()) return texts;
+  return tl::unexpected(refusal(body.not_text, std::move(body.errors)));
 }
 
 }  // namespace homelab::api

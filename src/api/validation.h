@@ -80,6 +80,13 @@ class BodyReader {
 /// A query flag; the last of several counts. The error side is the finished 422.
 [[nodiscard]] tl::expected<bool, http::Response> query_flag(http::Request const& request,
                                                             std::string_view name, bool fallback);
+/// A query number, the same way.
+[[nodiscard]] tl::expected<double, http::Response> query_number(http::Request const& request,
+                                                                std::string_view name,
+                                                                double fallback);
+/// A body that is a bare list of texts. The error side is the finished 422 (or 400).
+[[nodiscard]] tl::expected<std::vector<std::string>, http::Response> read_text_list(
+    http::Request const& request);
 /// Last value of a query key, decoded; nullopt when absent.
 [[nodiscard]] std::optional<std::string> last_query_value(http::Request const& request,
                                                           std::string_view name);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cache/locations.h"
+#include "cache/usage_monitor.h"
 #include "engine/engine_service.h"
 #include "http/router.h"
 #include "mirror/mirror.h"
@@ -21,6 +22,7 @@ struct Services {
   registry::Registry& registry;
   engine::EngineService& engines;
   cache::Locations const& locations;
+  cache::UsageMonitor& usage;
   mirror::Mirror const& mirror;
   config::Settings const& settings;
   std::string version;
