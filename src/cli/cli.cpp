@@ -20,7 +20,8 @@ bool listens(Command const& command) {
 
 /// Commands that show how the settings would work for a server must not bend them.
 bool is_client(Command const& command) {
-  return !listens(command) && !std::holds_alternative<ExplainCommand>(command);
+  return !listens(command) && !std::holds_alternative<ExplainCommand>(command) &&
+         !std::holds_alternative<DoctorCommand>(command);
 }
 
 Result<config::Settings> load_settings(CommandLine const& line) {
@@ -48,6 +49,8 @@ int execute_line(CommandLine const& line, Hooks const& hooks, Output const& out)
   config::Settings settings;
   if (!std::holds_alternative<VersionCommand>(line.command)) {
     auto loaded = load_settings(line);
+    if (!loaded && std::holds_alternative<DoctorCommand>(line.command))
+      return report_unusable_settings(out, loaded.error());
     if (!loaded) return out.error(loaded.error());
     settings = *std::move(loaded);
     choose_log_level(settings, listens(line.command));

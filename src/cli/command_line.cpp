@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/strings.h"
+#include "cache_commands/parser.h"
 #include "config/settings.h"
 
 namespace homelab::cli {
@@ -39,9 +40,9 @@ struct Draft {
   LoadCommand load;
   RunCommand run;
   GenerateCommand generate;
-  LsCommand ls;
   ShowCommand show;
   RmCommand rm;
+  UpdateCommand update;
   ExplainCommand explain;
   std::vector<std::string> words;
   int max_tokens = 0;
@@ -62,6 +63,7 @@ class Parser {
   void add_model_commands();
   void add_generation_commands();
   void add_file_commands();
+  void add_update();
   void add_location(CLI::App* app, std::string& location);
   void add_sampling(CLI::App* app);
   [[nodiscard]] Result<Command> chosen();
@@ -69,9 +71,12 @@ class Parser {
   void fill(SamplingOptions& sampling, CLI::App const& app) const;
   void take_path(std::string& location, std::optional<std::string>& path) const;
   [[nodiscard]] GlobalOptions global_options();
+  [[nodiscard]] std::vector<CLI::App const*> innermost_first() const;
+  [[nodiscard]] std::string help_of_the_chosen() const;
 
   CLI::App app_{kAbout, "homelab-llm"};
   Draft draft_;
+  std::unique_ptr<CacheParser> cache_;
 };
 
 Parser::Parser(std::string const& version) {
@@ -84,6 +89,8 @@ Parser::Parser(std::string const& version) {
   add_server_commands();
   add_model_commands();
   add_file_commands();
+  add_update();
+  cache_ = std::make_unique<CacheParser>(app_);
 }
 
 CLI::App* Parser::add(std::string name, std::string about, std::string const& examples) {
@@ -168,12 +175,11 @@ void Parser::add_model_commands() {
   reg->add_flag("--trust-remote-code", draft_.registration.trust_remote_code,
                 "Stored with the model; code from a repository is never run");
   reg->add_option("--size-mb", draft_.size_mb, "Expected size, for the space check (default 5000)");
-  auto* ls =
-      add("ls", "List registered models",
-          "Examples:\n  homelab-llm ls\n  homelab-llm ls --cache     (what is on disk, whoever "
-          "downloaded it)");
-  ls->alias("list");
-  ls->add_flag("--cache", draft_.ls.cache, "List the repositories in the cache folders instead");
+  add("ls", "List registered models",
+      "Examples:\n  homelab-llm ls\n  homelab-llm ls --json\nWhat is on disk, whoever downloaded "
+      "it: "
+      "homelab-llm cache ls")
+      ->alias("list");
   auto* show =
       add("show", "Show everything known about a registered model",
           "Examples:\n  homelab-llm show smol\n  homelab-llm show \"Tiny qwen (King Nish)\" "
@@ -241,8 +247,40 @@ void Parser::add_file_commands() {
                       "Examples:\n  homelab-llm explain\n  homelab-llm explain "
                       "HuggingFaceTB/SmolLM2-135M-Instruct");
   explain->add_option("MODEL", draft_.explain.model, "Registered name or repository");
+  add("doctor", "Check this machine, container and cache, and say what mends what is wrong",
+      "Examples:\n  homelab-llm doctor\n  homelab-llm doctor --json\n"
+      "Exit code 0 when nothing is worse than a warning, 1 when there is an error. Nothing is "
+      "changed.");
   add("version", "Print the version",
       "Examples:\n  homelab-llm version\n  homelab-llm version --json");
+}
+
+void Parser::add_update() {
+  auto* update =
+      add("update", "Bring registered models to their newest revision, or back",
+          "Examples:\n"
+          "  homelab-llm update --check             (what is new; changes nothing)\n"
+          "  homelab-llm update smol\n"
+          "  homelab-llm update smol --rollback     (to the revision before; no download)\n"
+          "The new revision is downloaded beside the old one and becomes current when it is "
+          "complete. A model\nthat is loaded keeps running; the next load takes the new revision.");
+  update->add_option("NAME", draft_.update.names, "Registered names; without: all");
+  auto* check =
+      update->add_flag("--check", draft_.update.check, "Only ask the Hub what would come");
+  auto* to = update->add_option("--to", draft_.update.to, "This branch, tag or commit, one model")
+                 ->type_name("REVISION");
+  update
+      ->add_flag("--rollback", draft_.update.rollback,
+                 "Back to where it was before the last update")
+      ->excludes(check)
+      ->excludes(to);
+  update
+      ->add_option("--keep", draft_.update.keep,
+                   "Then delete older revisions, keeping this many of the newest of the repository")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1000))
+      ->excludes(check);
+  update->add_flag("--dry-run", draft_.update.dry_run, "Say what would be done");
 }
 
 void Parser::fill(SamplingOptions& sampling, CLI::App const& app) const {
@@ -273,21 +311,28 @@ Result<Command> Parser::registration() {
   return command;
 }
 
+/// Commands that are a word alone.
+Command const* find_word(std::string const& name) {
+  static std::map<std::string, Command> const words{
+      {"serve", ServeCommand{}}, {"unload", UnloadCommand{}}, {"ls", LsCommand{}},
+      {"ps", PsCommand{}},       {"doctor", DoctorCommand{}}, {"version", VersionCommand{}}};
+  auto const at = words.find(name);
+  return at == words.end() ? nullptr : &at->second;
+}
+
 Result<Command> Parser::chosen() {
   std::string const name = app_.get_subcommands().at(0)->get_name();
   CLI::App const& app = *app_.get_subcommands().at(0);
   std::string const prompt = fmt::format("{}", fmt::join(draft_.words, " "));
-  if (name == "serve") return ServeCommand{};
   if (name == "mirror") return draft_.mirror;
   if (name == "register") return registration();
   if (name == "load") return draft_.load;
-  if (name == "unload") return UnloadCommand{};
-  if (name == "ls") return draft_.ls;
-  if (name == "ps") return PsCommand{};
+  if (name == "cache") return cache_->chosen();
   if (name == "show") return draft_.show;
   if (name == "rm") return draft_.rm;
+  if (name == "update") return draft_.update;
   if (name == "explain") return draft_.explain;
-  if (name == "version") return VersionCommand{};
+  if (auto const* word = find_word(name)) return *word;
   if (name == "pull") {
     take_path(draft_.pull.location, draft_.pull.path);
     return draft_.pull;
@@ -313,6 +358,23 @@ GlobalOptions Parser::global_options() {
   return global;
 }
 
+/// The commands that were named: of `cache ls` first ls, then cache.
+std::vector<CLI::App const*> Parser::innermost_first() const {
+  std::vector<CLI::App const*> chain;
+  for (auto chosen = app_.get_subcommands(); !chosen.empty();
+       chosen = chosen.front()->get_subcommands())
+    chain.insert(chain.begin(), chosen.front());
+  return chain;
+}
+
+std::string Parser::help_of_the_chosen() const {
+  auto const chain = innermost_first();
+  if (chain.empty()) return app_.help();
+  std::string above = "homelab-llm";
+  if (chain.size() > 1) above += " " + chain.back()->get_name();
+  return chain.front()->help(above);
+}
+
 Result<std::variant<CommandLine, HelpText>> Parser::parse(std::vector<std::string> arguments,
                                                           std::string const& version) {
   std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
@@ -323,13 +385,12 @@ Result<std::variant<CommandLine, HelpText>> Parser::parse(std::vector<std::strin
   } catch (CLI::CallForAllHelp const&) {
     return HelpText{app_.help("", CLI::AppFormatMode::All)};
   } catch (CLI::CallForHelp const&) {
-    auto const chosen = app_.get_subcommands();
-    return HelpText{chosen.empty() ? app_.help() : chosen.front()->help("homelab-llm")};
+    return HelpText{help_of_the_chosen()};
   } catch (CLI::ParseError const& error) {
-    auto const chosen = app_.get_subcommands();
+    std::string words;
+    for (CLI::App const* app : innermost_first()) words.insert(0, app->get_name() + " ");
     return fail(Code::kInvalidArgument,
-                fmt::format("{}; see: homelab-llm {}--help", error.what(),
-                            chosen.empty() ? "" : chosen.front()->get_name() + " "));
+                fmt::format("{}; see: homelab-llm {}--help", error.what(), words));
   }
   ASSIGN_OR_RETURN(auto command, chosen());
   return CommandLine{global_options(), std::move(command)};

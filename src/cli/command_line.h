@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cache_commands/commands.h"
 
 namespace homelab::cli {
 
@@ -59,9 +60,7 @@ struct GenerateCommand {
   bool stream = true;
   SamplingOptions sampling;
 };
-struct LsCommand {
-  bool cache = false;
-};
+struct LsCommand {};
 struct PsCommand {};
 struct ShowCommand {
   std::string name;
@@ -71,14 +70,24 @@ struct RmCommand {
   bool files = false;
   bool yes = false;
 };
+struct UpdateCommand {
+  std::vector<std::string> names;  ///< registered models; empty = all
+  bool check = false;              ///< look only
+  bool rollback = false;
+  bool dry_run = false;
+  std::optional<std::string> to;    ///< revision instead of the newest
+  std::optional<std::size_t> keep;  ///< revisions to keep afterwards
+};
 struct ExplainCommand {
   std::string model;  ///< empty = settings and locations
 };
+struct DoctorCommand {};
 struct VersionCommand {};
 
 using Command = std::variant<ServeCommand, MirrorCommand, RegisterCommand, PullCommand, LoadCommand,
                              UnloadCommand, RunCommand, GenerateCommand, LsCommand, PsCommand,
-                             ShowCommand, RmCommand, ExplainCommand, VersionCommand>;
+                             ShowCommand, RmCommand, UpdateCommand, CacheCommand, ExplainCommand,
+                             DoctorCommand, VersionCommand>;
 
 struct CommandLine {
   GlobalOptions global;

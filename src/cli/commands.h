@@ -27,7 +27,13 @@ using Outcome = Result<int>;
 [[nodiscard]] Outcome execute(Context const& context, GenerateCommand const& command);
 // pull.cpp
 [[nodiscard]] Outcome execute(Context const& context, PullCommand const& command);
+// update.cpp
+[[nodiscard]] Outcome execute(Context const& context, UpdateCommand const& command);
 // explain.cpp
 [[nodiscard]] Outcome execute(Context const& context, ExplainCommand const& command);
+// doctor/doctor.cpp
+[[nodiscard]] Outcome execute(Context const& context, DoctorCommand const& command);
+/// The doctor's report when the settings themselves cannot be used; gives the exit code.
+[[nodiscard]] int report_unusable_settings(Output const& out, Error const& error);
 
 }  // namespace homelab::cli

@@ -5,7 +5,6 @@
 
 #include "cache/names.h"
 #include "commands.h"
-#include "disk_cache.h"
 #include "exit_code.h"
 #include "locations.h"
 #include "model_text.h"
@@ -75,13 +74,7 @@ Outcome execute(Context const& context, RegisterCommand const& command) {
   return kExitDone;
 }
 
-Outcome execute(Context const& context, LsCommand const& command) {
-  if (command.cache) {
-    ASSIGN_OR_RETURN(auto const repos, cached_repos(locations_of(context.settings)));
-    context.out.value(to_json(repos));
-    context.out.text(repos.empty() ? "the cache folders hold no models\n" : repo_table(repos));
-    return kExitDone;
-  }
+Outcome execute(Context const& context, LsCommand const&) {
   ASSIGN_OR_RETURN(auto link, ServerLink::connect_or_start(context));
   ASSIGN_OR_RETURN(auto const answer, link.api().get("/api/models"));
   ASSIGN_OR_RETURN(auto const rows, rows_of(answer));

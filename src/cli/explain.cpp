@@ -124,7 +124,8 @@ Outcome execute(Context const& context, ExplainCommand const& command) {
     return kExitDone;
   }
   ASSIGN_OR_RETURN(auto const start, find_start(context, command.model));
-  ASSIGN_OR_RETURN(auto const trail, follow_trail(locations, start));
+  ASSIGN_OR_RETURN(auto const trail,
+                   follow_trail(locations, config::python_cache(config::process_variable), start));
   json::object value = to_json(trail);
   value["model"] =
       start.registered_as.empty() ? json::value(nullptr) : json::value(start.registered_as);

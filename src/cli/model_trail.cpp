@@ -67,6 +67,38 @@ Result<FoundPlace> find_place(cache::Locations const& locations,
   return place;
 }
 
+std::string kind_of(cache::RepoFolder const& repo, cache::SnapshotFile const& file) {
+  if (!file.blob) return file.is_link ? "link out of blobs/" : "a file of its own, no link";
+  std::error_code ignored;
+  bool const shared = std::filesystem::is_symlink(repo.blob_path(*file.blob), ignored);
+  return shared ? "link to a blob, that to the shared store" : "link to a blob";
+}
+
+/// What from_pretrained() would open in this environment.
+void add_python(ModelTrail& trail, config::PythonCache const& python,
+                cache::Locations::Resolved const& resolved, FoundPlace const& place,
+                cache::ModelReference const& model) {
+  std::error_code ignored;
+  bool const same = std::filesystem::weakly_canonical(python.hub_folder, ignored) ==
+                    std::filesystem::weakly_canonical(place.hub_folder, ignored);
+  if (same) {
+    trail.steps.push_back({"Python uses", python.hub_folder.string(),
+                           python.why + ": the same files, nothing is downloaded again"});
+    return;
+  }
+  std::string const repo = cache::RepoFolder(python.hub_folder, model.repo).path().string();
+  bool const copy = is_folder(repo);
+  trail.steps.push_back(
+      {"Python uses", python.hub_folder.string(),
+       python.why + (copy ? ": another cache, with files of this model of its own"
+                          : ": another cache, it would download this model again")});
+  bool const is_root = resolved.root == place.hub_folder;
+  trail.steps.push_back(
+      {"to share, set",
+       fmt::format("{}={}", is_root ? "HF_HUB_CACHE" : "HF_HOME", resolved.root.string()),
+       "before the Python script"});
+}
+
 Status add_files(ModelTrail& trail, cache::RepoFolder const& repo,
                  cache::CommitHash const& commit) {
   auto const snapshot = repo.snapshot(commit);
@@ -78,8 +110,8 @@ Status add_files(ModelTrail& trail, cache::RepoFolder const& repo,
   trail.steps.push_back(
       {"snapshot", snapshot->folder.string(), fmt::format("{} files", snapshot->files.size())});
   for (auto const& file : snapshot->files)
-    trail.files.push_back(
-        {file.path.text(), file.size_bytes, file.blob ? file.blob->text() : std::string()});
+    trail.files.push_back({file.path.text(), file.size_bytes,
+                           file.blob ? file.blob->text() : std::string(), kind_of(repo, file)});
   for (auto const& path : snapshot->dangling) trail.dangling.push_back(path.text());
   return {};
 }
@@ -106,7 +138,8 @@ Status add_repository(ModelTrail& trail, FoundPlace const& place,
 
 }  // namespace
 
-Result<ModelTrail> follow_trail(cache::Locations const& locations, TrailStart const& start) {
+Result<ModelTrail> follow_trail(cache::Locations const& locations,
+                                config::PythonCache const& python, TrailStart const& start) {
   ModelTrail trail;
   if (!start.registered_as.empty())
     trail.steps.push_back({"model", start.registered_as, "registered for " + start.hf_path});
@@ -129,6 +162,7 @@ Result<ModelTrail> follow_trail(cache::Locations const& locations, TrailStart co
   if (place.ready)
     trail.steps.push_back({"opened by the engine", place.ready->model_path.string(),
                            place.ready->variant.empty() ? "complete" : place.ready->variant});
+  add_python(trail, python, resolved, place, model);
   return trail;
 }
 
@@ -141,10 +175,9 @@ std::string trail_text(ModelTrail const& trail) {
                                        : fmt::format("{}  ({})", step.value, step.because));
   std::string text = render_fields(fields);
   if (!trail.files.empty()) {
-    Table table({{"FILE"}, {"SIZE", Align::kRight}, {"BLOB"}});
+    Table table({{"FILE"}, {"SIZE", Align::kRight}, {"IS"}, {"BLOB"}});
     for (auto const& file : trail.files)
-      table.add({file.path, human_bytes(file.size_bytes),
-                 file.blob.empty() ? "(a file of its own, no link)" : file.blob});
+      table.add({file.path, human_bytes(file.size_bytes), file.kind, file.blob});
     text += "\n" + table.render();
   }
   for (auto const& path : trail.dangling)
@@ -161,7 +194,10 @@ json::object to_json(ModelTrail const& trail) {
         json::object{{"what", step.what}, {"value", step.value}, {"because", step.because}});
   json::array files;
   for (auto const& file : trail.files) {
-    json::object entry{{"path", file.path}, {"size_bytes", file.size_bytes}, {"blob", nullptr}};
+    json::object entry{{"path", file.path},
+                       {"size_bytes", file.size_bytes},
+                       {"blob", nullptr},
+                       {"kind", file.kind}};
     if (!file.blob.empty()) entry["blob"] = file.blob;
     files.push_back(std::move(entry));
   }

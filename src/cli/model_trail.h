@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/result.h"
 #include "cache/locations.h"
+#include "config/python_cache.h"
 
 namespace homelab::cli {
 
@@ -19,6 +20,7 @@ struct TrailFile {
   std::string path;
   std::uint64_t size_bytes = 0;
   std::string blob;  ///< empty: a regular file, not a link
+  std::string kind;  ///< "link to a blob", "link through the shared store", "a file of its own"
 };
 struct ModelTrail {
   std::vector<TrailStep> steps;
@@ -35,7 +37,9 @@ struct TrailStart {
   std::optional<std::string> stored_root;
 };
 /// kInvalidArgument when `hf_path` is neither a local path nor a valid reference.
+/// `python` is what a Python script would use in this environment; it becomes the last step.
 [[nodiscard]] Result<ModelTrail> follow_trail(cache::Locations const& locations,
+                                              config::PythonCache const& python,
                                               TrailStart const& start);
 
 [[nodiscard]] std::string trail_text(ModelTrail const& trail);

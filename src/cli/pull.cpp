@@ -5,33 +5,20 @@
 #include <memory>
 
 #include "base/strings.h"
+#include "cache/bridge.h"
 #include "commands.h"
 #include "exit_code.h"
 #include "http/client.h"
 #include "hub/downloader.h"
 #include "hub/hub_api.h"
 #include "hub/plan.h"
+#include "hub_access.h"
 #include "locations.h"
 #include "progress_printer.h"
 #include "stop_signal.h"
 
 namespace homelab::cli {
 namespace {
-
-std::string label_of(hub::Progress::Stage stage, std::string const& repo) {
-  switch (stage) {
-    case hub::Progress::Stage::kListing:
-      return "Asking the Hub about " + repo;
-    case hub::Progress::Stage::kWaitingForLock:
-      return "Waiting for another download of " + repo;
-    case hub::Progress::Stage::kVerifying:
-      return "Verifying " + repo;
-    case hub::Progress::Stage::kDownloading:
-    case hub::Progress::Stage::kDone:
-      break;
-  }
-  return "Downloading " + repo;
-}
 
 /// Bytes of the plan that are not in the cache yet.
 std::uint64_t missing_bytes(cache::RepoFolder const& repo,
@@ -67,22 +54,6 @@ Status check_quota(hub::HubApi const& api, cache::Locations const& locations,
   return fail(Code::kResourceExhausted,
               fmt::format("{} ({} to download) does not fit: {}", model.repo.text(),
                           human_bytes(missing), space.reason));
-}
-
-void show_progress(ProgressPrinter& printer, hub::Progress const& progress,
-                   std::string const& repo) {
-  if (progress.stage == hub::Progress::Stage::kDone) return;  // the answer follows
-  ProgressState state;
-  state.label = label_of(progress.stage, repo);
-  state.total_bytes = progress.total_bytes;
-  state.done_bytes = progress.present_bytes + progress.downloaded_bytes;
-  state.total_files = progress.total_files;
-  state.finished_files = progress.finished_files;
-  printer.show(std::move(state), progress.downloaded_bytes);
-}
-
-hub::HubOptions hub_options(config::Settings const& settings) {
-  return {settings.hub_endpoint(), settings.hub_token().value_or(""), settings.offline()};
 }
 
 void report(Context const& context, cache::ModelReference const& model,
@@ -136,6 +107,9 @@ Outcome execute(Context const& context, PullCommand const& command) {
   if (!snapshot && StopSignal::raised())
     return fail(Code::kCancelled, "stopped; run again to continue");
   if (!snapshot) return fail(Error(snapshot.error()).in("pull " + command.reference));
+  // Scripts with cache_dir=<root> of a bridged root see it, too.
+  if (chosen.resolved.hub.path == chosen.resolved.root / "hub")
+    RETURN_IF_ERROR(cache::keep_bridged(chosen.resolved.root, model.repo.folder_name()));
   report(context, model, *snapshot);
   return kExitDone;
 }

@@ -1,0 +1,45 @@
+#include "hub_choice.h"
+
+#include <algorithm>
+
+#include "../locations.h"
+
+namespace homelab::cli {
+namespace {
+
+void add_folder(std::vector<cache::Path>& folders, cache::Path const& folder) {
+  std::error_code error;
+  if (!std::filesystem::is_directory(folder, error)) return;
+  cache::Path const real = std::filesystem::canonical(folder, error);
+  auto const same = [&](cache::Path const& one) {
+    std::error_code ignored;
+    return std::filesystem::canonical(one, ignored) == real;
+  };
+  if (!error && std::ranges::none_of(folders, same)) folders.push_back(folder);
+}
+
+}  // namespace
+
+Result<std::vector<cache::Path>> chosen_hub_folders(Context const& context,
+                                                    std::string const& location,
+                                                    std::string const& path) {
+  auto const locations = locations_of(context.settings);
+  std::vector<cache::Locations::Resolved> chosen;
+  if (location.empty() && path.empty()) {
+    for (auto const kind : {cache::LocationKind::kPrimary, cache::LocationKind::kSecondary})
+      chosen.push_back(locations.resolve(kind, std::nullopt));
+  } else {
+    ASSIGN_OR_RETURN(auto const one,
+                     choose_location(locations, location.empty() ? "custom" : location,
+                                     path.empty() ? std::nullopt : std::optional(path)));
+    chosen.push_back(one.resolved);
+  }
+  std::vector<cache::Path> folders;
+  for (auto const& resolved : chosen) {
+    add_folder(folders, resolved.hub.path);
+    for (auto const& other : locations.readable_hub_folders(resolved)) add_folder(folders, other);
+  }
+  return folders;
+}
+
+}  // namespace homelab::cli
