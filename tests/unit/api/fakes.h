@@ -203,8 +203,10 @@ class ApiFixture {
       : engines(registry),
         settings(load_settings()),
         locations(location("primary"), location("secondary"), 0.9),
+        usage(locations, std::chrono::minutes(5)),
         mirror({folder / "primary/hub"}),
-        router(api::make_router({registry, engines, locations, mirror, settings, "9.9.9"})) {}
+        router(api::make_router({registry, engines, locations, usage, mirror, settings, "9.9.9"})) {
+  }
 
   /// Runs the handler; a pending answer is started with `pending`.
   http::Reply send(std::string const& method, std::string const& target, std::string body = {},
@@ -253,6 +255,7 @@ class ApiFixture {
   FakeEngines engines;
   config::Settings settings;
   cache::Locations locations;
+  cache::UsageMonitor usage;
   mirror::Mirror mirror;
   http::Router router;
   std::shared_ptr<FakePending> pending;

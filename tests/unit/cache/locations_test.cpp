@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "support/temp_dir.h"
 
@@ -148,6 +149,26 @@ TEST_F(LocationsTest, CustomIsAlwaysSufficient) {
   auto const space = locations().check_space(LocationKind::kCustom, 1e15);
   EXPECT_TRUE(space.sufficient);
   EXPECT_FALSE(space.warning);
+}
+
+TEST_F(LocationsTest, ARootThatCanBeMadeIsNoTrouble) {
+  EXPECT_EQ(locations().trouble(LocationKind::kPrimary), "");
+  EXPECT_FALSE(fs::exists(dir_ / "one")) << "looking must not create anything";
+  fs::create_directories(dir_ / "one");
+  EXPECT_EQ(locations().trouble(LocationKind::kPrimary), "");
+}
+
+TEST_F(LocationsTest, ARootThatIsAFileIsTrouble) {
+  std::ofstream(dir_ / "two") << "x";
+  EXPECT_NE(locations().trouble(LocationKind::kSecondary).find("is not a folder"),
+            std::string::npos);
+}
+
+TEST_F(LocationsTest, ARootBelowAFileCannotBeReached) {
+  std::ofstream(dir_ / "drive") << "x";
+  Locations const all({(dir_ / "drive/models").string(), std::nullopt, 1, "environment"},
+                      {(dir_ / "two").string(), std::nullopt, 1, "default"}, 0.9);
+  EXPECT_NE(all.trouble(LocationKind::kPrimary).find("cannot be reached"), std::string::npos);
 }
 
 }  // namespace

@@ -140,8 +140,28 @@ TEST(CommandLine, TellsItsVersion) {
 }
 
 TEST(CommandLine, ReadsTheRemainingCommands) {
-  EXPECT_TRUE(command<LsCommand>({"ls", "--cache"}).cache);
-  EXPECT_FALSE(command<LsCommand>({"list"}).cache);
+  std::ignore = command<LsCommand>({"list"});
+  EXPECT_TRUE(
+      std::holds_alternative<CacheLsCommand>(command<CacheCommand>({"cache", "ls"}).chosen));
+  auto const one = command<CacheCommand>({"cache", "ls", "org/name"}).chosen;
+  EXPECT_EQ(std::get<CacheLsCommand>(one).repo, "org/name");
+  EXPECT_TRUE(
+      std::holds_alternative<CacheDuCommand>(command<CacheCommand>({"cache", "du"}).chosen));
+  auto const dedup = command<CacheCommand>({"cache", "dedup", "--dry-run"}).chosen;
+  EXPECT_TRUE(std::get<CacheDedupCommand>(dedup).dry_run);
+  auto const removal = std::get<CacheRmCommand>(
+      command<CacheCommand>({"cache", "rm", "o/n@v1:f", "dataset/o/d", "--now", "-y"}).chosen);
+  EXPECT_EQ(removal.targets, (std::vector<std::string>{"o/n@v1:f", "dataset/o/d"}));
+  EXPECT_TRUE(removal.flags.now && removal.flags.yes && !removal.flags.force &&
+              !removal.flags.dry_run);
+  auto const prune = std::get<CachePruneCommand>(
+      command<CacheCommand>({"cache", "prune", "--keep", "2", "--location", "secondary"}).chosen);
+  EXPECT_EQ(prune.keep, 2U);
+  EXPECT_EQ(prune.flags.location, "secondary");
+  auto const move = std::get<CacheMvCommand>(
+      command<CacheCommand>({"cache", "mv", "o/n", "--path", "/x", "--dry-run"}).chosen);
+  EXPECT_EQ(move.path, "/x");
+  EXPECT_TRUE(move.dry_run);
   EXPECT_EQ(command<ShowCommand>({"show", "Tiny qwen (King Nish)"}).name, "Tiny qwen (King Nish)");
   auto const rm = command<RmCommand>({"rm", "a", "--files", "-y"});
   EXPECT_TRUE(rm.files);

@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include "disk_cache.h"
 #include "support/temp_dir.h"
 
 namespace homelab::cli {
@@ -27,16 +26,19 @@ class ModelTrailTest : public testing::Test {
             {(folder_ / "no").string(), {}, 10, "x"},
             0.9};
   }
+  [[nodiscard]] config::PythonCache python() const { return {folder_ / python_, "HF_HOME"}; }
   static std::string value_of(ModelTrail const& trail, std::string_view what) {
     for (auto const& step : trail.steps)
       if (step.what == what) return step.value;
     return "(no such step)";
   }
   test::TempDir folder_;
+  std::string python_ = "home/hub";  ///< what a script would use
 };
 
 TEST_F(ModelTrailTest, LeadsFromTheSettingToTheBlob) {
-  auto const trail = follow_trail(locations(), {"", "org/tiny", cache::LocationKind::kPrimary, {}});
+  auto const trail =
+      follow_trail(locations(), python(), {"", "org/tiny", cache::LocationKind::kPrimary, {}});
   ASSERT_TRUE(trail) << trail.error().message;
   EXPECT_EQ(value_of(*trail, "setting"), "flag");
   EXPECT_EQ(value_of(*trail, "root"), (folder_ / "root").string());
@@ -52,7 +54,8 @@ TEST_F(ModelTrailTest, LeadsFromTheSettingToTheBlob) {
 
 TEST_F(ModelTrailTest, NamesContentThatIsMissing) {
   std::filesystem::remove(folder_ / (std::string("root/hub/models--org--tiny/blobs/") + kBlob));
-  auto const trail = follow_trail(locations(), {"", "org/tiny", cache::LocationKind::kPrimary, {}});
+  auto const trail =
+      follow_trail(locations(), python(), {"", "org/tiny", cache::LocationKind::kPrimary, {}});
   ASSERT_TRUE(trail) << trail.error().message;
   EXPECT_FALSE(trail->complete);
   EXPECT_EQ(trail->dangling, (std::vector<std::string>{"tiny.Q4_1.gguf"}));
@@ -60,7 +63,7 @@ TEST_F(ModelTrailTest, NamesContentThatIsMissing) {
 
 TEST_F(ModelTrailTest, SaysWhereAModelThatIsNotThereWouldGo) {
   auto const trail =
-      follow_trail(locations(), {"", "org/other", cache::LocationKind::kPrimary, {}});
+      follow_trail(locations(), python(), {"", "org/other", cache::LocationKind::kPrimary, {}});
   ASSERT_TRUE(trail) << trail.error().message;
   EXPECT_FALSE(trail->complete);
   EXPECT_EQ(value_of(*trail, "repository"), (folder_ / "root/hub/models--org--other").string());
@@ -69,8 +72,8 @@ TEST_F(ModelTrailTest, SaysWhereAModelThatIsNotThereWouldGo) {
 
 TEST_F(ModelTrailTest, FollowsARegisteredModelToItsOwnRoot) {
   auto const custom = (folder_ / "root").string();
-  auto const trail =
-      follow_trail(locations(), {"tiny", "org/tiny", cache::LocationKind::kCustom, custom});
+  auto const trail = follow_trail(locations(), python(),
+                                  {"tiny", "org/tiny", cache::LocationKind::kCustom, custom});
   ASSERT_TRUE(trail) << trail.error().message;
   EXPECT_EQ(value_of(*trail, "model"), "tiny");
   EXPECT_EQ(value_of(*trail, "location"), "custom");
@@ -80,27 +83,46 @@ TEST_F(ModelTrailTest, FollowsARegisteredModelToItsOwnRoot) {
 
 TEST_F(ModelTrailTest, UsesALocalFileAsItIs) {
   auto const file = folder_.write("own.gguf", "x").string();
-  auto const trail = follow_trail(locations(), {"own", file, cache::LocationKind::kPrimary, {}});
+  auto const trail =
+      follow_trail(locations(), python(), {"own", file, cache::LocationKind::kPrimary, {}});
   ASSERT_TRUE(trail);
   EXPECT_TRUE(trail->complete);
   EXPECT_EQ(value_of(*trail, "local path"), file);
 }
 
 TEST_F(ModelTrailTest, RefusesABadReference) {
-  auto const trail = follow_trail(locations(), {"", "org/../x", cache::LocationKind::kPrimary, {}});
+  auto const trail =
+      follow_trail(locations(), python(), {"", "org/../x", cache::LocationKind::kPrimary, {}});
   ASSERT_FALSE(trail);
   EXPECT_EQ(trail.error().code, Code::kInvalidArgument);
 }
 
-TEST_F(ModelTrailTest, ListsWhatIsOnDisk) {
-  auto const repos = cached_repos(locations());
-  ASSERT_TRUE(repos) << repos.error().message;
-  ASSERT_EQ(repos->size(), 1U);
-  EXPECT_EQ((*repos)[0].id, "org/tiny");
-  EXPECT_EQ((*repos)[0].size_bytes, 5U);
-  EXPECT_EQ((*repos)[0].refs, (std::vector<std::string>{"main"}));
-  EXPECT_EQ(to_json(*repos).at(0).at("snapshots").to_number<int>(), 1);
-  EXPECT_NE(repo_table(*repos).find("org/tiny"), std::string::npos);
+TEST_F(ModelTrailTest, SaysThatPythonUsesTheSameFiles) {
+  python_ = "root/hub";
+  auto const trail =
+      follow_trail(locations(), python(), {"", "org/tiny", cache::LocationKind::kPrimary, {}});
+  ASSERT_TRUE(trail) << trail.error().message;
+  EXPECT_EQ(trail->steps.back().what, "Python uses");
+  EXPECT_NE(trail->steps.back().because.find("the same files"), std::string::npos);
+}
+
+TEST_F(ModelTrailTest, SaysWhatToSetWhenPythonUsesAnotherCache) {
+  auto const trail =
+      follow_trail(locations(), python(), {"", "org/tiny", cache::LocationKind::kPrimary, {}});
+  ASSERT_TRUE(trail) << trail.error().message;
+  EXPECT_EQ(value_of(*trail, "Python uses"), (folder_ / "home/hub").string());
+  EXPECT_EQ(value_of(*trail, "to share, set"), "HF_HOME=" + (folder_ / "root").string());
+}
+
+TEST_F(ModelTrailTest, SaysHowEachFileIsLinked) {
+  std::string const snapshot = std::string("root/hub/models--org--tiny/snapshots/") + kCommit + "/";
+  folder_.write(snapshot + "config.json", "{}");
+  auto const trail =
+      follow_trail(locations(), python(), {"", "org/tiny", cache::LocationKind::kPrimary, {}});
+  ASSERT_TRUE(trail) << trail.error().message;
+  ASSERT_EQ(trail->files.size(), 2U);
+  EXPECT_EQ(trail->files[0].kind, "a file of its own, no link");
+  EXPECT_EQ(trail->files[1].kind, "link to a blob");
 }
 
 }  // namespace

@@ -291,6 +291,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"HOMELAB_LLM_CONTEXT", "-1", "tokens"}, Bad{"HOMELAB_LLM_SLOTS", "0", "from 1"},
         Bad{"HOMELAB_LLM_GPU_LAYERS", "many", "auto"}, Bad{"HOMELAB_LLM_MAX_LOADED", "0", "from 1"},
         Bad{"HOMELAB_LLM_IDLE_UNLOAD_S", "soon", "seconds"},
+        Bad{"HOMELAB_LLM_TRASH_HOURS", "-1", "hours"},
         Bad{"HOMELAB_LLM_LOG_LEVEL", "loud", "debug"}));
 
 TEST_F(SettingsTest, GoodNumbersAreRead) {
