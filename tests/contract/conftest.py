@@ -59,6 +59,9 @@ class House:
         assert answer.status_code == 200, answer.text
         return {**model, **answer.json()}
 
+    def wait(self, condition, what: str):
+        running.until(condition, what=what)
+
     def unload(self):
         self.http.post("/api/orchestrate/unload")
 

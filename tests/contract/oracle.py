@@ -79,6 +79,16 @@ def logging(body: Logging):
     return body
 
 
+@app.post("/api/cache/cleanup")
+def cleanup(hf_paths: list[str]):
+    return hf_paths
+
+
+@app.post("/api/cache/check")
+def check(cache_location: str = "primary", required_space_mb: float = 0):
+    return required_space_mb
+
+
 @app.delete("/api/models/{name}")
 def delete(name: str, delete_files: bool = False):
     return {"message": name}

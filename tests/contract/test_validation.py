@@ -7,6 +7,7 @@ from oracle import client as oracle
 
 REGISTER, LOAD, GENERATE, STREAM, LOGGING = (
     "/api/models", "/api/orchestrate/load", "/api/generate", "/api/generate/stream", "/api/config/logging")
+CLEANUP = "/api/cache/cleanup"
 
 RAW = [
     b"", b"null", b"[]", b"{}", b'"x"', b"5", b"true", b"{", b'{"a"', b'{"a":', b'{"a":1,}', b"[1,]", b'{"a":1 "b"}',
@@ -45,7 +46,7 @@ def assert_same_verdict(ours, theirs, case):
     assert ours.text == theirs.text, case
 
 
-@pytest.mark.parametrize("path", [REGISTER, LOAD, GENERATE, STREAM, LOGGING])
+@pytest.mark.parametrize("path", [REGISTER, LOAD, GENERATE, STREAM, LOGGING, CLEANUP])
 def test_bodies_that_are_no_object_or_no_json(idle, path):
     for content in RAW:
         ours, theirs = ask_both(idle, path, content)
@@ -59,6 +60,19 @@ def test_every_field_with_every_kind_of_value(idle, path, base, fields):
             body = {**base, field: value}
             ours, theirs = ask_both(idle, path, json.dumps(body).encode())
             assert_same_verdict(ours, theirs, (path, body))
+
+
+def test_a_list_of_texts_with_every_kind_of_value(idle):
+    for value in VALUES:
+        for body in (value, [value], ["a/b", value, value]):
+            ours, theirs = ask_both(idle, CLEANUP, json.dumps(body).encode())
+            assert_same_verdict(ours, theirs, body)
+
+
+@pytest.mark.parametrize("text", ["", "x", "5", "5.5", "1e3", "1_0", " 7", "true", "--1"])
+def test_a_number_in_the_query(idle, text):
+    ours, theirs = (client.post("/api/cache/check", params={"required_space_mb": text}) for client in (idle.http, oracle))
+    assert_same_verdict(ours, theirs, text)
 
 
 def test_several_bad_fields_are_reported_together_and_in_order(idle):

@@ -120,7 +120,7 @@ def mirror(root: pathlib.Path, folder: pathlib.Path):
         process.wait(20)
 
 
-def command(env: dict, folder: pathlib.Path, *arguments, timeout=300):
+def command(env: dict, folder: pathlib.Path, *arguments, timeout=300, program=PROGRAM):
     """One command line; gives the finished process with text output."""
-    return subprocess.run([PROGRAM, *map(str, arguments)], cwd=folder, env=env, capture_output=True, text=True,
+    return subprocess.run([program, *map(str, arguments)], cwd=folder, env=env, capture_output=True, text=True,
                           timeout=timeout)

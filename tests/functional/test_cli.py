@@ -177,7 +177,7 @@ def test_pull_goes_to_the_location_that_is_asked_for(hub_house):
     own = hub_house.json("pull", REPO, "--path", "own")
     assert pathlib.Path(own["folder"]).is_relative_to(hub_house.folder / "own" / "hub")
     assert not hub_house.cache.exists()
-    listed = hub_house.json("ls", "--cache")
+    listed = hub_house.json("cache", "ls")
     assert [(repo["repo"], repo["location"]) for repo in listed] == [(REPO, "secondary")]
 
 
