@@ -2,13 +2,21 @@
 // `cache_crash_writer` with crash points (HOMELAB_LLM_CRASH_AT_STEP).
 //
 //   write HUB REPO COMMIT REVISION SOURCE   publishes every file below SOURCE as that commit
-//   show HUB REPO REVISION                  JSON: what the reader sees, every blob checked against
-//   its name lock HUB REPO BLOB                      takes the etag lock, prints "locked", holds it
-//   until stdin ends try-lock HUB REPO BLOB                  prints "free" or "busy"
+//   show HUB REPO REVISION                  JSON: what the reader sees, every blob checked
+//   remove HUB TARGET TRASH                 cache rm; TRASH "trash" or "now"
+//   undo HUB                                restores the newest record of the trash, if any
+//   move HUB TARGET_HUB REPO                cache mv
+//   bridge ROOT                             cache bridge
+//   adopt HUB REPO SOURCE link|move         cache adopt, of loose files
+//   dedup HUB                               shares equal blobs of several repositories
+//   lock HUB REPO BLOB                      takes the etag lock, prints "locked", holds it
+//                                           until stdin ends
+//   try-lock HUB REPO BLOB                  prints "free" or "busy"
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
@@ -20,8 +28,14 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/os/file.h"
+#include "cache/adopt.h"
 #include "cache/blob_writer.h"
+#include "cache/bridge.h"
+#include "cache/dedup.h"
 #include "cache/hub_folder.h"
+#include "cache/move.h"
+#include "cache/removal.h"
+#include "cache/trash.h"
 
 namespace homelab::cache {
 namespace {
@@ -104,6 +118,34 @@ Status write(std::span<std::string const> args) {
   return writer.write_ref(revision, commit);
 }
 
+Status remove(std::span<std::string const> args) {
+  ASSIGN_OR_RETURN(auto const target, RemovalTarget::parse(args[1]));
+  Path const hub = args[0];
+  ASSIGN_OR_RETURN(auto const plans,
+                   plan_targets(std::span(&hub, 1), std::span(&target, 1), {}, false));
+  for (auto const& plan : plans) {
+    ASSIGN_OR_RETURN(auto const report, execute_removal(plan, {args[2] == "trash", "probe", {}}));
+    for (auto const& skipped : report.skipped)
+      return fail(Code::kAborted, skipped.path + ": " + skipped.why);
+  }
+  return {};
+}
+
+Status undo(std::span<std::string const> args) {
+  ASSIGN_OR_RETURN(auto const records, list_trash(args[0]));
+  for (auto at = records.rbegin(); at != records.rend(); ++at) {
+    if (!at->restorable) continue;
+    ASSIGN_OR_RETURN(auto const restored, restore_trash(args[0], at->id));
+    fmt::print("restored {}\n", restored.paths.size());
+    return {};
+  }
+  return {};
+}
+
+Status move(std::span<std::string const> args) {
+  return move_repo({args[0], args[1], args[2], {}, {}}).transform([](MoveReport const&) {});
+}
+
 Result<bool> has_right_hash(Path const& file, BlobName const& name) {
   ASSIGN_OR_RETURN(std::string const content, os::read_file(file, kLimitBytes));
   return hash_of(content, name.is_sha256()) == name;
@@ -149,13 +191,55 @@ Status lock(std::span<std::string const> args, bool wait) {
   return {};
 }
 
+Status share(std::span<std::string const> args) {
+  ASSIGN_OR_RETURN(DedupReport const report, dedup({args[0]}, {}));
+  fmt::print("{}\n", to_ascii_json(json::object{{"shared", report.shared.size()},
+                                                {"skipped", report.skipped.size()}}));
+  return {};
+}
+
+Status bridge(std::span<std::string const> args) {
+  ASSIGN_OR_RETURN(auto const report, bridge_root(args[0], {}));
+  for (auto const& repo : report.repos)
+    fmt::print("{} {} {}\n", repo.folder, to_string(repo.action), fmt::join(repo.remarks, "; "));
+  for (auto const& problem : report.problems) fmt::print("{}\n", problem);
+  if (report.complete()) return {};
+  return fail(Code::kInternal, "not everything could be bridged");
+}
+
+Status adopt(std::span<std::string const> args) {
+  ASSIGN_OR_RETURN(RepoId const repo, RepoId::parse(args[1]));
+  ASSIGN_OR_RETURN(auto const source, recognise_source(args[2], repo));
+  AdoptOptions options;
+  options.move = args[3] == "move";
+  for (auto const& model : source.models)
+    RETURN_IF_ERROR(adopt_model(args[0], model, options).map([](AdoptReport const&) {}));
+  return {};
+}
+
+struct Word {
+  std::string_view name;
+  std::size_t arguments;
+  Status (*work)(std::span<std::string const>);
+};
+constexpr std::array<Word, 10> kWords{{
+    {"write", 5, write},
+    {"show", 3, show},
+    {"lock", 3, [](std::span<std::string const> args) { return lock(args, true); }},
+    {"try-lock", 3, [](std::span<std::string const> args) { return lock(args, false); }},
+    {"remove", 3, remove},
+    {"undo", 1, undo},
+    {"move", 3, move},
+    {"dedup", 1, share},
+    {"bridge", 1, bridge},
+    {"adopt", 4, adopt},
+}};
+
 int run(std::vector<std::string> const& args) {
   auto const rest = std::span(args).subspan(1);
   Status done = fail(Code::kInvalidArgument, "unknown command or wrong number of arguments");
-  if (args[0] == "write" && rest.size() == 5) done = write(rest);
-  if (args[0] == "show" && rest.size() == 3) done = show(rest);
-  if (args[0] == "lock" && rest.size() == 3) done = lock(rest, true);
-  if (args[0] == "try-lock" && rest.size() == 3) done = lock(rest, false);
+  for (Word const& word : kWords)
+    if (args[0] == word.name && rest.size() == word.arguments) done = word.work(rest);
   if (done) return 0;
   std::cerr << done.error().message << "\n";
   return 1;

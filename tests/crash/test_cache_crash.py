@@ -134,3 +134,28 @@ def test_a_killed_download_continues_with_the_bytes_it_had(tmp_path):
             best = max(best, written)
         assert check_invariants(hub, {NEW: {"model.gguf": content}}) == NEW
     assert best == len(content)
+
+
+def test_sharing_equal_blobs_shows_the_old_or_the_new_file_at_every_moment(tmp_path):
+    content = RANDOM.randbytes(50_000)
+    sources = {name: cache_tools.make_source(tmp_path / name, {"model.gguf": content, "name": name.encode()})
+               for name in ("one", "two", "three")}
+    for step in range(1, 1000):
+        hub = tmp_path / f"hub{step}"
+        for name, source in sources.items():
+            cache_tools.write(hub, f"org/{name}", NEW, "main", source)
+        done = cache_tools.run(cache_tools.CRASH_WRITER, "dedup", hub, env={"HOMELAB_LLM_CRASH_AT_STEP": str(step)},
+                               check=False)
+        assert done.returncode in (0, cache_tools.CRASHED), done.stderr
+        for name in sources:
+            path = snapshot_download(f"org/{name}", cache_dir=hub, local_files_only=True)
+            assert cache_tools.read_tree(path) == {"model.gguf": content, "name": name.encode()}
+            assert cache_tools.show(hub, f"org/{name}")["bad_blobs"] == []
+        assert [str(warning) for warning in scan_cache_dir(hub).warnings] == []
+        cache_tools.run(cache_tools.PROBE, "dedup", hub)
+        last = cache_tools.run(cache_tools.PROBE, "dedup", hub)
+        assert last.stdout == '{"shared":0,"skipped":0}\n', "the second run finished the work"
+        if done.returncode == 0:
+            assert step > 6
+            return
+    raise AssertionError("it never ended")
