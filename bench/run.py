@@ -5,7 +5,8 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-PARTS = {"startup": "startup.py", "decode": "decode.py", "download": "download/run.py"}
+PARTS = {"startup": "startup.py", "decode": "decode.py", "download": "download/run.py", "cache": "cache/ls.py",
+         "verify": "cache/verify.py"}
 
 
 def main() -> int:
