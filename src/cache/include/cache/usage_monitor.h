@@ -14,8 +14,8 @@ namespace homelab::cache {
 /// One location as it was at `measured_at`.
 struct LocationUsage {
   LocationKind kind = LocationKind::kPrimary;
-  Locations::Space space;  ///< with nothing more required
-  std::string degraded;    ///< why it cannot be used fully (Locations::trouble); empty when it can
+  Locations::Space space{};  ///< with nothing more required
+  std::string degraded;  ///< why it cannot be used fully (Locations::trouble); empty when it can
   UtcTime measured_at;
 };
 
