@@ -6,6 +6,7 @@
 
 #include "base/strings.h"
 #include "cache/scan.h"
+#include "cache/usage.h"
 #include "dialects.h"
 #include "replies.h"
 #include "repo_removal.h"
@@ -109,10 +110,8 @@ std::vector<Place> places_of(cache::Locations const& locations) {
   std::vector<Place> places;
   std::set<cache::Path> seen;
   for (auto const kind : {LocationKind::kPrimary, LocationKind::kSecondary}) {
-    auto const resolved = locations.resolve(kind, std::nullopt);
-    if (seen.insert(resolved.hub.path).second) places.push_back({kind, resolved.hub.path});
-    for (auto const& other : locations.readable_hub_folders(resolved))
-      if (seen.insert(other).second) places.push_back({kind, other});
+    for (auto const& hub : cache::hub_folders_of(locations, kind))
+      if (seen.insert(hub).second) places.push_back({kind, hub});
   }
   return places;
 }
