@@ -74,12 +74,13 @@ class Crew {
 
   void wait_and_tell() {
     std::unique_lock guard(mutex_);
-    while (running_ > 0) {
-      changed_.wait_for(guard, 100ms, [this] { return running_ == 0; });
+    while (!changed_.wait_for(guard, 100ms, [this] { return running_ == 0; })) {
       guard.unlock();
       tell();
       guard.lock();
     }
+    guard.unlock();
+    tell();  // always once more after the last file: a watcher sees the end, not nearly the end
   }
 
   void tell() const {
@@ -140,15 +141,21 @@ bool is_bad(VerifyFinding const& finding) {
 Result<VerifyReport> verify_repos(std::span<Path const> repo_folders,
                                   VerifyOptions const& options) {
   std::deque<RepoCheck> repos;
+  bool cancelled = false;
   for (auto const& folder : repo_folders) {
     std::error_code error;
     auto const absolute = std::filesystem::absolute(folder, error).lexically_normal();
-    ASSIGN_OR_RETURN(auto const scan, scan_repo(error ? folder : absolute));
-    repos.emplace_back(scan, options);
-    if (options.cancelled && options.cancelled()) break;
+    auto const scan = scan_repo(error ? folder : absolute);
+    // Moved or deleted since it was listed: no reason not to check the others.
+    if (!scan && scan.error().code == Code::kNotFound) continue;
+    if (!scan) return fail(scan.error());
+    repos.emplace_back(*scan, options);
+    if (!options.cancelled || !options.cancelled()) continue;
+    cancelled = &folder != &repo_folders.back();
+    break;
   }
   VerifyReport report;
-  report.cancelled = repos.size() < repo_folders.size() || !Crew(repos, options).work();
+  report.cancelled = cancelled || !Crew(repos, options).work();
   for (auto& repo : repos) {
     repo.finish_early();
     report.repos.push_back(repo.take());

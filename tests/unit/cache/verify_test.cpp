@@ -4,8 +4,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
+#include <chrono>
 #include <fstream>
+#include <future>
 #include <thread>
 
 #include "base/os/file_lock.h"
@@ -343,6 +346,32 @@ TEST_F(Verify, ProgressEndsAtTheTotal) {
   EXPECT_EQ(last.done_files, 2U);
 }
 
+TEST_F(Verify, ProgressEndsAtTheTotalWhenTheLastFileEndsWhileItIsTold) {
+  add("a", std::string(300'000, 'a'));
+  std::promise<void> told;
+  auto const was_told = told.get_future().share();
+  int calls = 0;
+  VerifyProgress last;
+  VerifyOptions options;
+  options.threads = 1;
+  options.cancelled = [&, here = std::this_thread::get_id()] {
+    // The file is held back until the first progress call is running ...
+    if (std::this_thread::get_id() != here) was_told.wait();
+    return false;
+  };
+  options.on_progress = [&](VerifyProgress const& progress) {
+    last = progress;
+    if (++calls > 1) return;
+    told.set_value();
+    std::this_thread::sleep_for(
+        std::chrono::milliseconds(300));  // ... and ends while that call is still running
+  };
+  verify(options);
+  EXPECT_GE(calls, 2);
+  EXPECT_EQ(last.done_files, 1U);
+  EXPECT_EQ(last.done_bytes, 300'000U);
+}
+
 TEST_F(Verify, QuarantinedContentGoesOnlyWhenTheRightOneIsThere) {
   auto const blob = add("config.json", "{}");
   damage(blob_path(blob));
@@ -355,6 +384,17 @@ TEST_F(Verify, QuarantinedContentGoesOnlyWhenTheRightOneIsThere) {
   EXPECT_TRUE(discard_quarantined(repo(), blob));
   EXPECT_TRUE(in_quarantine(blob).empty());
   EXPECT_TRUE(verify().findings.empty());
+}
+
+TEST_F(Verify, ARepositoryThatWasMovedAwayMeanwhileDoesNotKeepTheOthersFromBeingChecked) {
+  add("config.json", "{}");
+  std::array<Path, 2> const folders = {repo().parent_path() / "models--org--gone", repo()};
+  auto const report = verify_repos(folders, {});
+  ASSERT_TRUE(report);
+  ASSERT_EQ(report->repos.size(), 1U);
+  EXPECT_EQ(report->repos.front().folder, repo());
+  EXPECT_EQ(report->repos.front().checked_files, 1U);
+  EXPECT_FALSE(report->cancelled);
 }
 
 TEST_F(Verify, AFolderThatIsNoRepositoryIsAnError) {

@@ -61,7 +61,7 @@ struct VerifiedRepo {
 };
 
 struct VerifyReport {
-  std::vector<VerifiedRepo> repos;  ///< in the order of the request
+  std::vector<VerifiedRepo> repos;  ///< in the order of the request, those that exist
   bool cancelled = false;           ///< what was checked until then is remembered
 };
 
@@ -86,8 +86,9 @@ struct VerifyOptions {
 /// worth nothing. Wrong blobs go, under the etag lock, to
 /// <hub>/.locks/.homelab-llm/quarantine/<repo folder>/<name>.<8 hex>; where somebody holds the lock
 /// they stay and the finding says so. A link to a wrong payload of the shared store is removed, the
-/// payload is left alone (§10.11). Errors: a folder of `repo_folders` cannot be scanned at all.
-/// Thread-safe, also between processes.
+/// payload is left alone (§10.11). Folders that do not exist any more are left out of the report.
+/// Errors: another folder of `repo_folders` cannot be scanned at all. Thread-safe, also between
+/// processes.
 [[nodiscard]] Result<VerifyReport> verify_repos(std::span<Path const> repo_folders,
                                                 VerifyOptions const& options);
 
