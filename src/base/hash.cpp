@@ -1,11 +1,11 @@
 #include "base/hash.h"
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
-#include <openssl/rand.h>
 
 #include <stdexcept>
 #include <vector>
+
+#include "crypto_library.h"
 
 namespace homelab {
 namespace {
@@ -22,11 +22,11 @@ std::string to_hex(std::span<unsigned char const> bytes) {
 }  // namespace
 
 struct Hasher::State {
-  explicit State(EVP_MD const* kind) : context(EVP_MD_CTX_new()) {
-    if (!context || EVP_DigestInit_ex(context, kind, nullptr) != 1)
+  explicit State(EVP_MD const* kind) : context(crypto().md_ctx_new()) {
+    if (!context || crypto().digest_init(context, kind, nullptr) != 1)
       throw std::runtime_error("the cryptographic library refuses to start a hash");
   }
-  ~State() { EVP_MD_CTX_free(context); }
+  ~State() { crypto().md_ctx_free(context); }
   State(State const&) = delete;
   State& operator=(State const&) = delete;
   EVP_MD_CTX* context;
@@ -37,23 +37,23 @@ Hasher::Hasher(Hasher&&) noexcept = default;
 Hasher& Hasher::operator=(Hasher&&) noexcept = default;
 Hasher::~Hasher() = default;
 
-Hasher Hasher::sha256() { return Hasher(std::make_unique<State>(EVP_sha256())); }
+Hasher Hasher::sha256() { return Hasher(std::make_unique<State>(crypto().sha256())); }
 
 Hasher Hasher::git_blob(std::uint64_t size_bytes) {
-  Hasher hasher(std::make_unique<State>(EVP_sha1()));
+  Hasher hasher(std::make_unique<State>(crypto().sha1()));
   hasher.update(fmt::format("blob {}", size_bytes));
   hasher.update(std::string_view("\0", 1));
   return hasher;
 }
 
 void Hasher::update(std::span<std::byte const> bytes) {
-  EVP_DigestUpdate(state_->context, bytes.data(), bytes.size());
+  crypto().digest_update(state_->context, bytes.data(), bytes.size());
 }
 
 std::string Hasher::finish() {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   unsigned int length = 0;
-  EVP_DigestFinal_ex(state_->context, digest.data(), &length);
+  crypto().digest_final(state_->context, digest.data(), &length);
   return to_hex(std::span(digest).first(length));
 }
 
@@ -65,7 +65,7 @@ std::string sha256_hex(std::string_view text) {
 
 std::string random_hex(std::size_t count) {
   std::vector<unsigned char> bytes(count);
-  if (RAND_bytes(bytes.data(), static_cast<int>(count)) != 1)
+  if (crypto().rand_bytes(bytes.data(), static_cast<int>(count)) != 1)
     throw std::runtime_error("no random bytes from the cryptographic library");
   return to_hex(bytes);
 }

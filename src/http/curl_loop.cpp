@@ -4,6 +4,8 @@
 #include <csignal>
 #include <stdexcept>
 
+#include "curl_library.h"
+
 namespace homelab::http {
 namespace {
 constexpr int kPollMilliseconds = 1000;
@@ -20,7 +22,7 @@ void block_broken_pipe_signal() {
 void initialise_curl_once() {
   static std::once_flag once;
   std::call_once(once, [] {
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+    if (curl().global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
       throw std::runtime_error("libcurl cannot be initialised");
   });
 }
@@ -28,18 +30,18 @@ void initialise_curl_once() {
 
 CurlLoop::CurlLoop(Client::Options options) : options_(std::move(options)) {
   initialise_curl_once();
-  multi_ = curl_multi_init();
+  multi_ = curl().multi_init();
   if (multi_ == nullptr) throw std::bad_alloc();
   auto const per_host = static_cast<long>(options_.max_connections_per_host);
-  curl_multi_setopt(multi_, CURLMOPT_MAX_HOST_CONNECTIONS, per_host);
-  curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, static_cast<long>(options_.max_transfers));
-  curl_multi_setopt(multi_, CURLMOPT_PIPELINING, static_cast<long>(CURLPIPE_NOTHING));
+  curl().multi_setopt(multi_, CURLMOPT_MAX_HOST_CONNECTIONS, per_host);
+  curl().multi_setopt(multi_, CURLMOPT_MAXCONNECTS, static_cast<long>(options_.max_transfers));
+  curl().multi_setopt(multi_, CURLMOPT_PIPELINING, static_cast<long>(CURLPIPE_NOTHING));
   thread_ = std::thread([this] { run(); });
 }
 
 CurlLoop::~CurlLoop() {
   stop();
-  curl_multi_cleanup(multi_);
+  curl().multi_cleanup(multi_);
 }
 
 void CurlLoop::send(Verb verb, std::shared_ptr<CurlTransfer> transfer) {
@@ -47,7 +49,7 @@ void CurlLoop::send(Verb verb, std::shared_ptr<CurlTransfer> transfer) {
     std::lock_guard const guard(mutex_);
     if (!ended_) {
       commands_.push_back({verb, std::move(transfer)});
-      curl_multi_wakeup(multi_);
+      curl().multi_wakeup(multi_);
       return;
     }
   }
@@ -70,7 +72,7 @@ void CurlLoop::stop() {
     std::lock_guard const guard(mutex_);
     stopping_ = true;
   }
-  curl_multi_wakeup(multi_);
+  curl().multi_wakeup(multi_);
   if (thread_.joinable()) thread_.join();
 }
 
@@ -88,12 +90,13 @@ void CurlLoop::run() {
     for (Command& command : commands) obey(std::move(command));
     begin_waiting();
     int active = 0;
-    curl_multi_perform(multi_, &active);
+    curl().multi_perform(multi_, &active);
     collect_finished();
     end_stalled();
     // Nothing runs: only a command can change that, and it wakes us up.
     bool const idle = running_.empty() && waiting_.empty();
-    curl_multi_poll(multi_, nullptr, 0, idle ? 60 * kPollMilliseconds : kPollMilliseconds, nullptr);
+    curl().multi_poll(multi_, nullptr, 0, idle ? 60 * kPollMilliseconds : kPollMilliseconds,
+                      nullptr);
   }
   end_all();
 }
@@ -126,25 +129,25 @@ void CurlLoop::begin(std::shared_ptr<CurlTransfer> const& transfer) {
     return;
   }
   running_.emplace(transfer.get(), transfer);
-  if (curl_multi_add_handle(multi_, transfer->easy()) != CURLM_OK)
+  if (curl().multi_add_handle(multi_, transfer->easy()) != CURLM_OK)
     end(transfer, fail(Code::kInternal, "libcurl refused a transfer"));
 }
 
 void CurlLoop::collect_finished() {
   int left = 0;
   bool any = false;
-  while (CURLMsg const* message = curl_multi_info_read(multi_, &left)) {
+  while (CURLMsg const* message = curl().multi_info_read(multi_, &left)) {
     if (message->msg != CURLMSG_DONE) continue;
     CURLcode const code = message->data.result;
     CurlTransfer* which = nullptr;
-    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &which);
+    curl().easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &which);
     auto const found = running_.find(which);
     if (found == running_.end()) continue;
     auto const transfer = found->second;
     end(transfer, transfer->outcome(code));
     any = true;
   }
-  if (any && !waiting_.empty()) curl_multi_wakeup(multi_);
+  if (any && !waiting_.empty()) curl().multi_wakeup(multi_);
 }
 
 void CurlLoop::end_stalled() {
@@ -158,7 +161,7 @@ void CurlLoop::end_stalled() {
 
 void CurlLoop::end(std::shared_ptr<CurlTransfer> const& transfer, Status status) {
   if (running_.erase(transfer.get()) > 0) {
-    curl_multi_remove_handle(multi_, transfer->easy());
+    curl().multi_remove_handle(multi_, transfer->easy());
   } else {
     auto const place = std::find(waiting_.begin(), waiting_.end(), transfer);
     if (place != waiting_.end()) waiting_.erase(place);

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/strings.h"
+#include "curl_library.h"
 #include "curl_loop.h"
 #include "text_rules.h"
 
@@ -72,8 +73,8 @@ CurlTransfer::CurlTransfer(std::weak_ptr<CurlLoop> loop, ClientRequest request,
     : loop_(std::move(loop)), request_(std::move(request)), callbacks_(std::move(callbacks)) {}
 
 CurlTransfer::~CurlTransfer() {
-  if (easy_ != nullptr) curl_easy_cleanup(easy_);
-  curl_slist_free_all(header_list_);
+  if (easy_ != nullptr) curl().easy_cleanup(easy_);
+  curl().slist_free_all(header_list_);
 }
 
 void CurlTransfer::resume() {
@@ -86,69 +87,69 @@ void CurlTransfer::cancel() {
 
 void CurlTransfer::set_method() {
   if (request_.method == "HEAD") {
-    curl_easy_setopt(easy_, CURLOPT_NOBODY, 1L);
+    curl().easy_setopt(easy_, CURLOPT_NOBODY, 1L);
   } else if (request_.method == "POST" || !request_.body.empty()) {
-    curl_easy_setopt(easy_, CURLOPT_POST, 1L);
-    curl_easy_setopt(easy_, CURLOPT_POSTFIELDSIZE_LARGE,
-                     static_cast<curl_off_t>(request_.body.size()));
-    curl_easy_setopt(easy_, CURLOPT_POSTFIELDS, request_.body.c_str());
+    curl().easy_setopt(easy_, CURLOPT_POST, 1L);
+    curl().easy_setopt(easy_, CURLOPT_POSTFIELDSIZE_LARGE,
+                       static_cast<curl_off_t>(request_.body.size()));
+    curl().easy_setopt(easy_, CURLOPT_POSTFIELDS, request_.body.c_str());
     if (request_.method != "POST")
-      curl_easy_setopt(easy_, CURLOPT_CUSTOMREQUEST, request_.method.c_str());
+      curl().easy_setopt(easy_, CURLOPT_CUSTOMREQUEST, request_.method.c_str());
   } else if (request_.method != "GET") {
-    curl_easy_setopt(easy_, CURLOPT_CUSTOMREQUEST, request_.method.c_str());
+    curl().easy_setopt(easy_, CURLOPT_CUSTOMREQUEST, request_.method.c_str());
   }
 }
 
 void CurlTransfer::set_headers() {
   auto const append = [this](std::string const& line) {
-    header_list_ = curl_slist_append(header_list_, line.c_str());
+    header_list_ = curl().slist_append(header_list_, line.c_str());
   };
   for (auto const& [name, value] : request_.headers.fields())
     append(value.empty() ? name + ";" : fmt::format("{}: {}", name, value));
   // libcurl drops a field of this name by itself when a redirect leaves host, port or scheme.
   if (!request_.bearer_token.empty()) append("Authorization: Bearer " + request_.bearer_token);
   if (!request_.headers.find("expect")) append("Expect:");
-  curl_easy_setopt(easy_, CURLOPT_HTTPHEADER, header_list_);
+  curl().easy_setopt(easy_, CURLOPT_HTTPHEADER, header_list_);
 }
 
 Status CurlTransfer::prepare(Client::Options const& options) {
   RETURN_IF_ERROR(check(request_));
-  easy_ = curl_easy_init();
+  easy_ = curl().easy_init();
   if (easy_ == nullptr) return fail(Code::kResourceExhausted, "no memory for a transfer");
-  curl_easy_setopt(easy_, CURLOPT_PRIVATE, this);
-  curl_easy_setopt(easy_, CURLOPT_ERRORBUFFER, error_text_.data());
-  curl_easy_setopt(easy_, CURLOPT_URL, request_.url.c_str());
-  curl_easy_setopt(easy_, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(easy_, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+  curl().easy_setopt(easy_, CURLOPT_PRIVATE, this);
+  curl().easy_setopt(easy_, CURLOPT_ERRORBUFFER, error_text_.data());
+  curl().easy_setopt(easy_, CURLOPT_URL, request_.url.c_str());
+  curl().easy_setopt(easy_, CURLOPT_PROTOCOLS_STR, "http,https");
+  curl().easy_setopt(easy_, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
   // Large files come over connections of their own; then a pause is plain TCP back-pressure.
-  curl_easy_setopt(easy_, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
-  curl_easy_setopt(easy_, CURLOPT_FOLLOWLOCATION, request_.max_redirects > 0 ? 1L : 0L);
-  curl_easy_setopt(easy_, CURLOPT_MAXREDIRS, static_cast<long>(request_.max_redirects));
-  curl_easy_setopt(easy_, CURLOPT_CONNECTTIMEOUT,
-                   static_cast<long>(request_.connect_timeout.count()));
+  curl().easy_setopt(easy_, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+  curl().easy_setopt(easy_, CURLOPT_FOLLOWLOCATION, request_.max_redirects > 0 ? 1L : 0L);
+  curl().easy_setopt(easy_, CURLOPT_MAXREDIRS, static_cast<long>(request_.max_redirects));
+  curl().easy_setopt(easy_, CURLOPT_CONNECTTIMEOUT,
+                     static_cast<long>(request_.connect_timeout.count()));
   // Not CURLOPT_LOW_SPEED_*: that averages over five seconds, so a stall of one second would take
   // six.
-  curl_easy_setopt(easy_, CURLOPT_PREREQFUNCTION, &CurlTransfer::before_request);
-  curl_easy_setopt(easy_, CURLOPT_PREREQDATA, this);
-  curl_easy_setopt(easy_, CURLOPT_XFERINFOFUNCTION, &CurlTransfer::progress);
-  curl_easy_setopt(easy_, CURLOPT_XFERINFODATA, this);
-  curl_easy_setopt(easy_, CURLOPT_NOPROGRESS, 0L);
+  curl().easy_setopt(easy_, CURLOPT_PREREQFUNCTION, &CurlTransfer::before_request);
+  curl().easy_setopt(easy_, CURLOPT_PREREQDATA, this);
+  curl().easy_setopt(easy_, CURLOPT_XFERINFOFUNCTION, &CurlTransfer::progress);
+  curl().easy_setopt(easy_, CURLOPT_XFERINFODATA, this);
+  curl().easy_setopt(easy_, CURLOPT_NOPROGRESS, 0L);
   if (request_.total_timeout)
-    curl_easy_setopt(easy_, CURLOPT_TIMEOUT, static_cast<long>(request_.total_timeout->count()));
-  if (request_.direct) curl_easy_setopt(easy_, CURLOPT_NOPROXY, "*");
-  curl_easy_setopt(easy_, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(easy_, CURLOPT_TCP_KEEPALIVE, 1L);
-  curl_easy_setopt(easy_, CURLOPT_BUFFERSIZE, kReceiveBufferBytes);
-  curl_easy_setopt(easy_, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    curl().easy_setopt(easy_, CURLOPT_TIMEOUT, static_cast<long>(request_.total_timeout->count()));
+  if (request_.direct) curl().easy_setopt(easy_, CURLOPT_NOPROXY, "*");
+  curl().easy_setopt(easy_, CURLOPT_NOSIGNAL, 1L);
+  curl().easy_setopt(easy_, CURLOPT_TCP_KEEPALIVE, 1L);
+  curl().easy_setopt(easy_, CURLOPT_BUFFERSIZE, kReceiveBufferBytes);
+  curl().easy_setopt(easy_, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   if (!options.user_agent.empty())
-    curl_easy_setopt(easy_, CURLOPT_USERAGENT, options.user_agent.c_str());
-  if (char const* bundle = certificate_bundle()) curl_easy_setopt(easy_, CURLOPT_CAINFO, bundle);
+    curl().easy_setopt(easy_, CURLOPT_USERAGENT, options.user_agent.c_str());
+  if (char const* bundle = certificate_bundle()) curl().easy_setopt(easy_, CURLOPT_CAINFO, bundle);
   if (request_.range_from)
-    curl_easy_setopt(easy_, CURLOPT_RANGE, fmt::format("{}-", *request_.range_from).c_str());
-  curl_easy_setopt(easy_, CURLOPT_HEADERFUNCTION, &CurlTransfer::header_line);
-  curl_easy_setopt(easy_, CURLOPT_HEADERDATA, this);
-  curl_easy_setopt(easy_, CURLOPT_WRITEFUNCTION, &CurlTransfer::body_bytes);
-  curl_easy_setopt(easy_, CURLOPT_WRITEDATA, this);
+    curl().easy_setopt(easy_, CURLOPT_RANGE, fmt::format("{}-", *request_.range_from).c_str());
+  curl().easy_setopt(easy_, CURLOPT_HEADERFUNCTION, &CurlTransfer::header_line);
+  curl().easy_setopt(easy_, CURLOPT_HEADERDATA, this);
+  curl().easy_setopt(easy_, CURLOPT_WRITEFUNCTION, &CurlTransfer::body_bytes);
+  curl().easy_setopt(easy_, CURLOPT_WRITEDATA, this);
   set_method();
   set_headers();
   return {};
@@ -243,27 +244,27 @@ void CurlTransfer::resume_now() {
   if (done_ || !paused_) return;
   paused_ = false;
   last_moved_ = std::chrono::steady_clock::now();
-  curl_easy_pause(easy_, CURLPAUSE_CONT);  // may come back into body_bytes and pause again
+  curl().easy_pause(easy_, CURLPAUSE_CONT);  // may come back into body_bytes and pause again
 }
 
 std::string CurlTransfer::host() const {
   char const* last = nullptr;
-  if (easy_ != nullptr) curl_easy_getinfo(easy_, CURLINFO_EFFECTIVE_URL, &last);
+  if (easy_ != nullptr) curl().easy_getinfo(easy_, CURLINFO_EFFECTIVE_URL, &last);
   std::string const url = last != nullptr && *last != '\0' ? last : request_.url;
   std::string name = "server";
-  CURLU* parts = curl_url();
+  CURLU* parts = curl().url();
   if (parts == nullptr) return name;
   char* text = nullptr;
-  if (curl_url_set(parts, CURLUPART_URL, url.c_str(), 0) == CURLUE_OK &&
-      curl_url_get(parts, CURLUPART_HOST, &text, 0) == CURLUE_OK) {
+  if (curl().url_set(parts, CURLUPART_URL, url.c_str(), 0) == CURLUE_OK &&
+      curl().url_get(parts, CURLUPART_HOST, &text, 0) == CURLUE_OK) {
     name = text;
-    curl_free(text);
-    if (curl_url_get(parts, CURLUPART_PORT, &text, 0) == CURLUE_OK) {
+    curl().free(text);
+    if (curl().url_get(parts, CURLUPART_PORT, &text, 0) == CURLUE_OK) {
       name += std::string(":") + text;
-      curl_free(text);
+      curl().free(text);
     }
   }
-  curl_url_cleanup(parts);
+  curl().url_cleanup(parts);
   return name;
 }
 
@@ -285,7 +286,8 @@ Status CurlTransfer::outcome(CURLcode code) const {
     default:
       break;
   }
-  std::string const detail = error_text_[0] != '\0' ? error_text_.data() : curl_easy_strerror(code);
+  std::string const detail =
+      error_text_[0] != '\0' ? error_text_.data() : curl().easy_strerror(code);
   return fail(code_of(code), fmt::format("{}: {}{}", host(), detail, advice_for(code)));
 }
 
@@ -294,9 +296,9 @@ void CurlTransfer::finish(Status status) {
   done_ = true;
   if (easy_ != nullptr) {
     char const* last = nullptr;
-    curl_easy_getinfo(easy_, CURLINFO_EFFECTIVE_URL, &last);
+    curl().easy_getinfo(easy_, CURLINFO_EFFECTIVE_URL, &last);
     if (last != nullptr) effective_url_ = last;
-    curl_easy_cleanup(easy_);
+    curl().easy_cleanup(easy_);
     easy_ = nullptr;
   }
   // The callbacks often own the caller, which owns this transfer: let go of them before the last

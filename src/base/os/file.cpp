@@ -105,11 +105,22 @@ Status sync_folder(Path const& folder) {
 }
 
 Status make_folders(Path const& folder) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error && !std::filesystem::is_directory(folder))
-    return fail_errno("create folder", folder.string(), error.value());
-  return {};
+  // "a/b/" and "a/b" are one folder, but only the second has "a" as its parent.
+  if (!folder.has_filename() && folder.has_relative_path())
+    return make_folders(folder.parent_path());
+  std::error_code ignored;
+  if (folder.empty() || std::filesystem::is_directory(folder, ignored)) return {};
+  RETURN_IF_ERROR(make_folders(folder.parent_path()));
+  if (::mkdir(folder.c_str(), 0777) != 0) {
+    int const error = errno;
+    if (error == EEXIST && std::filesystem::is_directory(folder, ignored)) return {};
+    return fail_errno("create folder", folder.string(), error);
+  }
+  // Whatever is made durable below it is lost in a power cut together with its name. A folder that
+  // may be written to but not read cannot be synced.
+  auto synced = sync_folder(folder.parent_path());
+  if (!synced && synced.error().code == Code::kPermissionDenied) return {};
+  return synced;
 }
 
 Status rename_file(Path const& from, Path const& to) {

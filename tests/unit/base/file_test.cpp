@@ -147,6 +147,8 @@ TEST(File, FoldersAreMadeWithTheirParentsAndMayExist) {
   TempDir const folder;
   EXPECT_TRUE(make_folders(folder / "a/b/c"));
   EXPECT_TRUE(make_folders(folder / "a/b/c"));
+  EXPECT_TRUE(make_folders(folder / "d/e//"));
+  EXPECT_TRUE(std::filesystem::is_directory(folder / "d/e"));
   EXPECT_TRUE(std::filesystem::is_directory(folder / "a/b/c"));
   folder.write("file", "");
   EXPECT_FALSE(make_folders(folder / "file"));
