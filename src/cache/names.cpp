@@ -17,8 +17,10 @@ constexpr std::size_t kMaxPathBytes = 1024;
 constexpr std::string_view kModelPrefix = "models--";
 
 bool is_lower_hex(std::string_view text) {
-  return std::ranges::all_of(
-      text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+  // Without a way out: every blob of a cache comes through here, and nearly all are right.
+  bool good = true;
+  for (char const c : text) good &= (c >= '0' && c <= '9') | (c >= 'a' && c <= 'f');
+  return good;
 }
 
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }

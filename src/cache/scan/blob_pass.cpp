@@ -8,6 +8,7 @@
 #include <numeric>
 #include <utility>
 
+#include "../index/watch.h"
 #include "leftovers.h"
 
 namespace homelab::cache::scan {
@@ -18,8 +19,10 @@ constexpr std::string_view kEmptySha256 =
 constexpr std::string_view kEmptyGit = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391";
 
 /// <hub>/blobs/<two hex>/<64 hex> as "<two hex>/<64 hex>", when the text of a link in `blobs` means
-/// that.
-std::optional<std::string> payload_of(std::string_view text, Path const& blobs, Path const& hub) {
+/// that. `is_usual`: it is written as the Python client writes it.
+std::optional<std::string> payload_of(std::string_view text, Path const& blobs, Path const& hub,
+                                      bool& is_usual) {
+  is_usual = true;
   constexpr std::string_view kUsual = "../../blobs/";
   if (text.starts_with(kUsual)) {
     std::string_view const rest = text.substr(kUsual.size());
@@ -27,6 +30,7 @@ std::optional<std::string> payload_of(std::string_view text, Path const& blobs, 
         rest.substr(3).starts_with(rest.substr(0, 2)) && BlobName::parse(rest.substr(3)))
       return std::string(rest);
   }
+  is_usual = false;
   Path const target(text);
   Path const whole = (target.is_absolute() ? target : blobs / target).lexically_normal();
   std::string payload = whole.filename().string();
@@ -40,11 +44,24 @@ std::optional<std::string> payload_of(std::string_view text, Path const& blobs, 
 
 }  // namespace
 
-void BlobPass::read(int repo) {
-  folder_ = findings_.enter(repo, "blobs", findings_.scan.folder, 1);
+BlobFacts blob_facts(std::string name, struct stat const& content) {
+  BlobFacts facts;
+  facts.name = std::move(name);
+  if (auto hash = BlobName::parse(facts.name)) facts.hash = std::move(*hash);
+  facts.size_bytes = size_bytes(content);
+  facts.disk_bytes = disk_bytes(content);
+  facts.modified_ns = to_ns(content.st_mtim);
+  facts.accessed_ns = to_ns(content.st_atim);
+  facts.identity = {content.st_dev, content.st_ino};
+  facts.names = content.st_nlink;
+  return facts;
+}
+
+void BlobPass::read(OpenFolder const& repo) {
+  folder_ = findings_.enter(repo, "blobs", 1);
   if (!folder_.fd) return;
   findings_.scan.blobs.reserve(folder_.names.size());
-  if (findings_.hub.depth == ScanDepth::kEverything) by_name_.reserve(folder_.names.size());
+  if (findings_.hub.depth != ScanDepth::kSizes) by_name_.reserve(folder_.names.size());
   for (std::size_t i = 0; i < folder_.names.size(); ++i) look(folder_.names[i]);
 }
 
@@ -55,37 +72,32 @@ void BlobPass::look(FolderList::Node const& node) {
   if (S_ISDIR(found.st_mode)) {
     remember(node.name, nothing);
     findings_.problem(folder_.shown / node.name, "is a folder where a blob belongs");
-    findings_.count_tree(folder_.fd.get(), node.name, folder_.shown, 2);
+    findings_.count_tree(folder_, node.name, 2);
   } else if (leftover_in_blobs(node.name)) {
     add_leftover(node.name, found);
   } else if (S_ISLNK(found.st_mode)) {
-    add_stored(node.name, found);
+    findings_.scan.other_disk_bytes += disk_bytes(found);
+    add_stored(node.name);
   } else if (S_ISREG(found.st_mode)) {
+    if (findings_.watch != nullptr)
+      findings_.watch->file(folder_.watched, node.name, index::WatchKind::kBlob, found);
     add(node.name, found, false);
   } else {
     remember(node.name, nothing);
-    findings_.count_other(found);
+    findings_.count_other(folder_, node.name, found);
     findings_.problem(folder_.shown / node.name, "is no regular file (a pipe, socket or device)");
   }
 }
 
 void BlobPass::remember(std::string_view name, Found found) {
   // Names are asked for by links only.
-  if (findings_.hub.depth == ScanDepth::kEverything) by_name_.emplace(name, found);
+  if (findings_.hub.depth != ScanDepth::kSizes) by_name_.emplace(name, found);
 }
 
 void BlobPass::add(std::string_view name, struct stat const& content, bool in_store) {
   auto& blobs = findings_.scan.blobs;
-  BlobFacts facts;
-  facts.name = name;
-  if (auto hash = BlobName::parse(name)) facts.hash = std::move(*hash);
-  facts.size_bytes = size_bytes(content);
-  facts.disk_bytes = disk_bytes(content);
-  facts.modified_ns = to_ns(content.st_mtim);
-  facts.accessed_ns = to_ns(content.st_atim);
-  facts.identity = {content.st_dev, content.st_ino};
+  BlobFacts facts = blob_facts(std::string(name), content);
   facts.in_shared_store = in_store;
-  facts.names = content.st_nlink;
   if (facts.hash && facts.size_bytes == 0 && name != kEmptySha256 && name != kEmptyGit)
     findings_.problem(folder_.shown / name, "is empty, but its name is the hash of some content");
   if (!in_store && facts.names > 1) {
@@ -107,13 +119,15 @@ void BlobPass::add_leftover(char const* name, struct stat const& found) {
   remember(name, Found{EntryFacts::State::kDangling, 0});
 }
 
-void BlobPass::add_stored(char const* name, struct stat const& link) {
-  findings_.count_other(link);
+void BlobPass::add_stored(char const* name) {
   std::array<char, PATH_MAX> text{};
   ssize_t const length = ::readlinkat(folder_.fd.get(), name, text.data(), text.size());
   if (length < 0) return;
+  bool is_usual = true;
   auto const payload = payload_of({text.data(), static_cast<std::size_t>(length)}, folder_.shown,
-                                  findings_.hub.path);
+                                  findings_.hub.path, is_usual);
+  // Where an absolute link leads depends on where the hub folder lies.
+  if (!is_usual && findings_.watch != nullptr) findings_.watch->spoil();
   struct stat content{};
   if (!payload) {
     remember(name, Found{EntryFacts::State::kOutside, 0});
@@ -127,6 +141,9 @@ void BlobPass::add_stored(char const* name, struct stat const& link) {
     remember(name, Found{EntryFacts::State::kOutside, 0});
     findings_.problem(folder_.shown / name, "leads to something that is no regular file");
   } else {
+    if (findings_.watch != nullptr)
+      findings_.watch->file(folder_.watched, name, index::WatchKind::kStored, content,
+                            payload->substr(3));
     add(name, content, true);
   }
 }
@@ -176,7 +193,7 @@ Path const& BlobPass::real_folder() {
 std::vector<std::size_t> BlobPass::sort() {
   auto& blobs = findings_.scan.blobs;
   if (std::ranges::is_sorted(blobs, {}, &BlobFacts::name)) return {};
-  if (findings_.hub.depth == ScanDepth::kSizes) {
+  if (findings_.hub.depth != ScanDepth::kEverything) {
     std::ranges::sort(blobs, {}, &BlobFacts::name);
     return {};
   }

@@ -15,7 +15,7 @@ class BlobPass {
  public:
   explicit BlobPass(Findings& findings) : findings_(findings) {}
 
-  void read(int repo);
+  void read(OpenFolder const& repo);
 
   /// What a link to blobs/<name> leads to. Looks again at a name that was not there during read():
   /// a download may have finished since.
@@ -47,7 +47,7 @@ class BlobPass {
   void remember(std::string_view name, Found found);
   void add(std::string_view name, struct stat const& content, bool in_store);
   void add_leftover(char const* name, struct stat const& found);
-  void add_stored(char const* name, struct stat const& link);
+  void add_stored(char const* name);
   [[nodiscard]] bool is_store_folder(std::string const& prefix);
 
   Findings& findings_;

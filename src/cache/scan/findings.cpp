@@ -6,6 +6,8 @@
 #include <system_error>
 #include <utility>
 
+#include "../index/watch.h"
+
 namespace homelab::cache::scan {
 namespace {
 
@@ -32,14 +34,29 @@ void Findings::unreadable(Path const& path, int error) {
   }
 }
 
-OpenFolder Findings::enter(int parent, char const* name, Path const& parent_shown, int depth) {
+OpenFolder Findings::enter(OpenFolder const& parent, char const* name, int depth) {
   OpenFolder folder;
-  folder.shown = parent_shown / name;
+  folder.shown = parent.shown / name;
   if (depth > kMaxDepth) {
     scan.complete = false;
     problem(folder.shown, "the folder is nested too deeply and not entered");
     return folder;
   }
+  open(folder, parent.fd.get(), name);
+  if (folder.fd && watch != nullptr)
+    folder.watched = watch->folder(parent.watched, name, folder.facts);
+  return folder;
+}
+
+OpenFolder Findings::enter_repo(int parent, char const* opened_as) {
+  OpenFolder folder;
+  folder.shown = scan.folder;
+  open(folder, parent, opened_as);
+  if (folder.fd && watch != nullptr) folder.watched = watch->folder(std::nullopt, {}, folder.facts);
+  return folder;
+}
+
+void Findings::open(OpenFolder& folder, int parent, char const* name) {
   folder.fd = open_folder_at(parent, name);
   if (!folder.fd) {
     int const error = errno;
@@ -50,16 +67,16 @@ OpenFolder Findings::enter(int parent, char const* name, Path const& parent_show
     } else if (error != ENOENT) {
       unreadable(folder.shown, error);
     }
-    return folder;
+    return;
   }
   if (::fstat(folder.fd.get(), &folder.facts) == 0)
     scan.other_disk_bytes += disk_bytes(folder.facts);
   if (int const error = folder.names.read(folder.fd.get(), names_left_); error != 0)
     unreadable(folder.shown, error);
-  return folder;
 }
 
-void Findings::count_other(struct stat const& found) {
+void Findings::count_other(OpenFolder const& folder, char const* name, struct stat const& found) {
+  if (watch != nullptr) watch->file(folder.watched, name, index::WatchKind::kFile, found);
   if (!S_ISREG(found.st_mode) || is_first_name(found, false))
     scan.other_disk_bytes += disk_bytes(found);
 }
@@ -79,18 +96,18 @@ bool Findings::is_first_name(struct stat const& found, bool is_content) {
   return true;
 }
 
-void Findings::count_tree(int parent, char const* name, Path const& parent_shown, int depth) {
-  OpenFolder const folder = enter(parent, name, parent_shown, depth);
+void Findings::count_tree(OpenFolder const& parent, char const* name, int depth) {
+  OpenFolder const folder = enter(parent, name, depth);
   for (std::size_t i = 0; folder.fd && i < folder.names.size(); ++i) {
     auto const node = folder.names[i];
     struct stat found{};
     if (node.kind == NodeKind::kFolder) {
-      count_tree(folder.fd.get(), node.name, folder.shown, depth + 1);
+      count_tree(folder, node.name, depth + 1);
     } else if (look_at(folder.fd.get(), node.name, found)) {
       if (S_ISDIR(found.st_mode)) {
-        count_tree(folder.fd.get(), node.name, folder.shown, depth + 1);
+        count_tree(folder, node.name, depth + 1);
       } else {
-        count_other(found);
+        count_other(folder, node.name, found);
       }
     }
   }

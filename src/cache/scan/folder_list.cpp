@@ -36,7 +36,7 @@ NodeKind kind_of(mode_t mode) {
 }
 
 int FolderList::read(int folder, std::size_t& names_left) {
-  constexpr std::size_t kBufferBytes = 32 * 1024;
+  constexpr std::size_t kBufferBytes = std::size_t{32} << 10;
   alignas(struct dirent64) std::array<char, kBufferBytes> buffer;
   text_.clear();
   nodes_.clear();

@@ -98,6 +98,7 @@ Status read_in_order(std::size_t count,
   };
   Queue queue(batches);
   std::vector<std::jthread> readers;
+  readers.reserve(threads);
   StopAtEnd const at_end(queue);
   for (std::size_t i = 0; i < threads; ++i) {
     readers.emplace_back([&] {

@@ -33,9 +33,12 @@ bool read_small(int folder, char const* name, std::string& text) {
 
 }  // namespace
 
-void RefPass::read(int repo) {
-  OpenFolder const refs = findings_.enter(repo, "refs", findings_.scan.folder, 1);
+void RefPass::read(OpenFolder const& repo) {
+  bool const complete = std::exchange(findings_.scan.complete, true);
+  OpenFolder const refs = findings_.enter(repo, "refs", 1);
   if (refs.fd) read_folder(refs, "", 2);
+  if (!findings_.scan.complete) findings_.scan.refs_clear = false;
+  findings_.scan.complete = findings_.scan.complete && complete;
   for (auto& revision : findings_.scan.revisions) std::ranges::sort(revision.refs);
 }
 
@@ -46,7 +49,7 @@ void RefPass::read_folder(OpenFolder const& folder, std::string const& prefix, i
       read_file(folder, node.name, prefix + node.name);
       continue;
     }
-    OpenFolder const below = findings_.enter(folder.fd.get(), node.name, folder.shown, depth);
+    OpenFolder const below = findings_.enter(folder, node.name, depth);
     if (below.fd) read_folder(below, prefix + node.name + "/", depth + 1);
   }
 }
@@ -60,9 +63,11 @@ void RefPass::read_file(OpenFolder const& folder, char const* name, std::string 
         {Leftover::Kind::kTemporary, path, disk_bytes(found), to_ns(found.st_mtim), false});
     return;
   }
-  findings_.count_other(found);
-  if (!S_ISREG(found.st_mode))
+  findings_.count_other(folder, name, found);
+  if (!S_ISREG(found.st_mode)) {
+    findings_.scan.refs_clear = false;
     return findings_.problem(path, "is no regular file; a ref must be one");
+  }
   if (size_bytes(found) > kMaxRefBytes)
     return findings_.problem(path, "is far too large for a ref (40 hexadecimal digits)");
   if (!Revision::parse(ref)) return findings_.problem(path, "the name is not valid for a revision");
@@ -72,9 +77,11 @@ void RefPass::read_file(OpenFolder const& folder, char const* name, std::string 
     return;
   }
   auto const commit = CommitHash::parse(trim(text));
-  if (!commit)
+  if (!commit) {
+    findings_.scan.refs_clear = false;
     return findings_.problem(path, text.empty() ? "is empty; a ref holds a commit"
                                                 : "does not hold a commit (40 hexadecimal digits)");
+  }
   if (text.size() != commit->text().size()) {
     findings_.problem(path,
                       "holds white space beside the commit; the Python client then does not "

@@ -11,7 +11,7 @@ class RefPass {
   explicit RefPass(Findings& findings) : findings_(findings) {}
 
   /// After the snapshots: refs are given to their revisions.
-  void read(int repo);
+  void read(OpenFolder const& repo);
 
  private:
   void read_folder(OpenFolder const& folder, std::string const& prefix, int depth);

@@ -10,6 +10,7 @@
 #include <set>
 #include <utility>
 
+#include "../index/remembered.h"
 #include "base/strings.h"
 #include "blob_pass.h"
 #include "findings.h"
@@ -52,20 +53,20 @@ std::optional<RepoName> parse_folder_name(std::string_view name) {
   return std::nullopt;
 }
 
-void read_trees(Findings& findings, int repo) {
-  OpenFolder const trees = findings.enter(repo, "trees", findings.scan.folder, 1);
+void read_trees(Findings& findings, OpenFolder const& repo) {
+  OpenFolder const trees = findings.enter(repo, "trees", 1);
   for (std::size_t i = 0; trees.fd && i < trees.names.size(); ++i) {
     auto const node = trees.names[i];
     struct stat found{};
     if (!look_at(trees.fd.get(), node.name, found)) continue;
     if (S_ISDIR(found.st_mode)) {
-      findings.count_tree(trees.fd.get(), node.name, trees.shown, 2);
+      findings.count_tree(trees, node.name, 2);
     } else if (S_ISREG(found.st_mode) && scan::is_temporary_tree(node.name)) {
       findings.scan.leftovers.push_back({Leftover::Kind::kTemporary, trees.shown / node.name,
                                          scan::disk_bytes(found), scan::to_ns(found.st_mtim),
                                          false});
     } else {
-      findings.count_other(found);
+      findings.count_other(trees, node.name, found);
     }
   }
 }
@@ -80,13 +81,13 @@ void read_top(Findings& findings, OpenFolder const& repo) {
     struct stat found{};
     if (!look_at(repo.fd.get(), node.name, found)) continue;
     if (S_ISDIR(found.st_mode)) {
-      findings.count_tree(repo.fd.get(), node.name, repo.shown, 1);
+      findings.count_tree(repo, node.name, 1);
     } else if (S_ISREG(found.st_mode) && std::string_view(node.name) == ".homelab-ref.part") {
       findings.scan.leftovers.push_back({Leftover::Kind::kTemporary, repo.shown / node.name,
                                          scan::disk_bytes(found), scan::to_ns(found.st_mtim),
                                          false});
     } else {
-      findings.count_other(found);
+      findings.count_other(repo, node.name, found);
     }
   }
 }
@@ -98,29 +99,38 @@ bool has(OpenFolder const& folder, std::string_view name) {
   return false;
 }
 
-/// `parent`: the folder through which `opened_as` leads to the repository. nullopt: it vanished.
-std::optional<RepoScan> read_repo(HubPlace const& hub, std::string const& folder_name,
-                                  RepoName name, int parent, char const* opened_as) {
+struct RepoDoor {
+  std::string const& folder_name;
+  int parent;  ///< the folder through which `opened_as` leads to the repository
+  char const* opened_as;
+};
+
+/// Puts what the name says where it belongs.
+void set_name(RepoScan& scan, HubPlace const& hub, std::string const& folder_name, RepoName name) {
+  scan.type = name.type;
+  scan.id = std::move(name.id);
+  scan.folder = hub.path / folder_name;
+}
+
+/// nullopt: it vanished. `watch` may be nullptr.
+std::optional<RepoScan> read_repo(HubPlace const& hub, RepoDoor const& door, RepoName name,
+                                  index::Watch* watch) {
   RepoScan result;
-  result.type = name.type;
-  result.id = std::move(name.id);
-  result.folder = hub.path / folder_name;
-  Findings findings(hub, folder_name, result);
-  OpenFolder repo = findings.enter(parent, opened_as, hub.path, 0);
-  repo.shown = result.folder;
+  set_name(result, hub, door.folder_name, std::move(name));
+  Findings findings(hub, door.folder_name, result, watch);
+  OpenFolder const repo = findings.enter_repo(door.parent, door.opened_as);
   if (!repo.fd) return result.complete ? std::nullopt : std::optional(std::move(result));
-  int const folder = repo.fd.get();
   scan::BlobPass blobs(findings);
-  blobs.read(folder);
-  scan::SnapshotPass(findings, blobs).read(folder);
+  blobs.read(repo);
+  scan::SnapshotPass(findings, blobs).read(repo);
   auto const new_place = blobs.sort();
   for (auto& revision : result.revisions) {
     for (auto& entry : revision.entries) {
       if (entry.blob && !new_place.empty()) entry.blob = new_place[*entry.blob];
     }
   }
-  scan::RefPass(findings).read(folder);
-  read_trees(findings, folder);
+  scan::RefPass(findings).read(repo);
+  read_trees(findings, repo);
   read_top(findings, repo);
   if (!has(repo, "snapshots")) {
     findings.problem(result.folder,
@@ -132,6 +142,22 @@ std::optional<RepoScan> read_repo(HubPlace const& hub, std::string const& folder
   }
   std::ranges::sort(result.leftovers, {}, &Leftover::path);
   return result;
+}
+
+std::optional<RepoScan> read_or_recall(HubPlace const& hub, std::string const& folder_name,
+                                       index::Remembered* memory) {
+  auto name = *parse_folder_name(folder_name);
+  RepoDoor const door{folder_name, hub.folder.get(), folder_name.c_str()};
+  if (memory == nullptr) return read_repo(hub, door, std::move(name), nullptr);
+  if (auto known = memory->recall(folder_name)) {
+    set_name(*known, hub, folder_name, std::move(name));
+    return known;
+  }
+  memory->begin();
+  index::Watch watch;
+  auto found = read_repo(hub, door, std::move(name), &watch);
+  if (found) memory->keep(folder_name, std::move(watch), *found);
+  return found;
 }
 
 Result<HubPlace> open_hub(Path const& path) {
@@ -259,7 +285,7 @@ std::int64_t RepoScan::last_used_ns() const {
 }
 
 Result<HubScan> scan_hub(Path const& hub_folder, std::function<Status(RepoScan&&)> const& visit,
-                         ScanDepth depth) {
+                         ScanDepth depth, ScanSource source) {
   ASSIGN_OR_RETURN(HubPlace hub, open_hub(hub_folder));
   hub.depth = depth;
   HubPass pass(hub);
@@ -271,11 +297,14 @@ Result<HubScan> scan_hub(Path const& hub_folder, std::function<Status(RepoScan&&
   std::vector<char const*> repos;
   for (std::size_t i = 0; i < names.size(); ++i)
     if (pass.is_repo(names[i])) repos.push_back(names[i].name);
+  // Entries are not remembered.
+  std::optional<index::Remembered> memory;
+  if (source == ScanSource::kIndex && depth != ScanDepth::kEverything) memory.emplace(hub);
   auto const read = [&](std::size_t at) {
-    std::string const name = repos[at];
-    return read_repo(hub, name, *parse_folder_name(name), hub.folder.get(), repos[at]);
+    return read_or_recall(hub, repos[at], memory ? &*memory : nullptr);
   };
   RETURN_IF_ERROR(scan::read_in_order(repos.size(), read, visit));
+  if (memory) memory->finish();
   pass.read_store();
   return std::move(pass.out);
 }
@@ -295,7 +324,7 @@ Result<RepoScan> scan_repo(Path const& repo_folder, ScanDepth depth) {
   os::UniqueFd const repo(::openat(hub.folder.get(), folder_name.c_str(),
                                    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK));
   if (!repo) return fail_errno("open repository folder", folder.string(), errno);
-  auto result = read_repo(hub, folder_name, std::move(*name), repo.get(), ".");
+  auto result = read_repo(hub, {folder_name, repo.get(), "."}, std::move(*name), nullptr);
   if (!result) return fail(Code::kNotFound, folder.string() + " vanished while it was read");
   return std::move(*result);
 }

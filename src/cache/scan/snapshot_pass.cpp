@@ -10,6 +10,8 @@
 #include <memory>
 #include <utility>
 
+#include "../index/watch.h"
+
 namespace homelab::cache::scan {
 namespace {
 
@@ -24,9 +26,9 @@ bool is_valid_path(std::string const& path) {
 
 }  // namespace
 
-void SnapshotPass::read(int repo) {
+void SnapshotPass::read(OpenFolder const& repo) {
   if (findings_.hub.depth == ScanDepth::kSizes) findings_.scan.complete = false;
-  OpenFolder const snapshots = findings_.enter(repo, "snapshots", findings_.scan.folder, 1);
+  OpenFolder const snapshots = findings_.enter(repo, "snapshots", 1);
   if (!snapshots.fd) return;
   for (std::size_t i = 0; i < snapshots.names.size(); ++i) {
     auto const node = snapshots.names[i];
@@ -36,7 +38,7 @@ void SnapshotPass::read(int repo) {
     }
     struct stat found{};
     if (!look_at(snapshots.fd.get(), node.name, found)) continue;
-    findings_.count_other(found);
+    findings_.count_other(snapshots, node.name, found);
     // What stands behind a linked revision is read by others, so it may need any blob.
     if (S_ISLNK(found.st_mode)) findings_.scan.complete = false;
     findings_.problem(snapshots.shown / node.name, "is no folder of a revision; nobody reads it");
@@ -48,7 +50,7 @@ void SnapshotPass::read_revision(OpenFolder const& snapshots, char const* name) 
   entries_.clear();
   dangling_ = 0;
   files_ = 0;
-  OpenFolder const folder = findings_.enter(snapshots.fd.get(), name, snapshots.shown, 2);
+  OpenFolder const folder = findings_.enter(snapshots, name, 2);
   if (!folder.fd) return;
   read_folder(folder, "", 0);
   if (dangling_ > 0) {
@@ -76,7 +78,7 @@ void SnapshotPass::read_folder(OpenFolder const& folder, std::string const& pref
     auto const node = folder.names[i];
     NodeKind const kind = known_kind(folder, node);
     if (kind == NodeKind::kFolder) {
-      OpenFolder const below = findings_.enter(folder.fd.get(), node.name, folder.shown, depth + 3);
+      OpenFolder const below = findings_.enter(folder, node.name, depth + 3);
       if (below.fd) read_folder(below, prefix + node.name + "/", depth + 1);
       continue;
     }
@@ -136,6 +138,8 @@ std::string_view SnapshotPass::blob_name_of(std::string_view text, OpenFolder co
   if (ups == depth + 2 && rest.starts_with(kBlobs) &&
       rest.find('/', kBlobs.size()) == std::string_view::npos)
     return rest.substr(kBlobs.size());
+  // Where it leads depends on where the hub folder lies.
+  if (findings_.watch != nullptr) findings_.watch->spoil();
   Path const target(text);
   Path const whole = (target.is_absolute() ? target : folder.shown / target).lexically_normal();
   Path const parent = whole.parent_path();
@@ -148,6 +152,8 @@ std::string_view SnapshotPass::blob_name_of(std::string_view text, OpenFolder co
 bool SnapshotPass::add_file(OpenFolder const& folder, char const* name, EntryFacts& entry) {
   struct stat found{};
   if (!look_at(folder.fd.get(), name, found) || !S_ISREG(found.st_mode)) return false;
+  if (findings_.watch != nullptr)
+    findings_.watch->file(folder.watched, name, index::WatchKind::kPlain, found);
   entry.state = EntryFacts::State::kFile;
   entry.size_bytes = size_bytes(found);
   entry.blob = blobs_.find(found);

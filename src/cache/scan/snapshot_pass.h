@@ -12,7 +12,7 @@ class SnapshotPass {
  public:
   SnapshotPass(Findings& findings, BlobPass& blobs) : findings_(findings), blobs_(blobs) {}
 
-  void read(int repo);
+  void read(OpenFolder const& repo);
 
  private:
   void read_revision(OpenFolder const& snapshots, char const* name);

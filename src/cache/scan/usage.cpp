@@ -97,8 +97,8 @@ void UsageSum::add(Path const& hub_folder, HubScan const& hub) {
   usage_.disk_bytes += hub.store_disk_bytes + trash.disk_bytes + quarantine.disk_bytes;
 }
 
-std::vector<Path> hub_folders_of(Locations const& locations, LocationKind kind) {
-  auto const resolved = locations.resolve(kind, std::nullopt);
+std::vector<Path> hub_folders_of(Locations const& locations, LocationOptions const& location) {
+  auto const resolved = locations.resolve(location);
   std::vector<Path> candidates = locations.readable_hub_folders(resolved);
   candidates.insert(candidates.begin(), resolved.hub.path);
   std::vector<Path> out;
@@ -113,7 +113,8 @@ std::vector<Path> hub_folders_of(Locations const& locations, LocationKind kind) 
 }
 
 Result<Usage> measure(std::vector<Path> const& hub_folders,
-                      std::function<Status(RepoScan const&)> const& visit, ScanDepth depth) {
+                      std::function<Status(RepoScan const&)> const& visit, ScanDepth depth,
+                      ScanSource source) {
   UsageSum sum;
   for (auto const& folder : hub_folders) {
     auto const hub = scan_hub(
@@ -122,7 +123,7 @@ Result<Usage> measure(std::vector<Path> const& hub_folders,
           sum.add(repo);
           return visit ? visit(repo) : Status();
         },
-        depth);
+        depth, source);
     if (hub) {
       sum.add(folder, *hub);
     } else if (hub.error().code != Code::kNotFound) {

@@ -62,7 +62,7 @@ struct EntryFacts {
 struct RevisionFacts {
   CommitHash commit;
   std::vector<std::string> refs;    ///< that name this commit, sorted
-  std::vector<EntryFacts> entries;  ///< sorted by path; empty with ScanDepth::kSizes
+  std::vector<EntryFacts> entries;  ///< sorted by path; only with ScanDepth::kEverything
   std::size_t files = 0;            ///< number of entries
   std::int64_t modified_ns = 0;     ///< of the snapshot folder
 };
@@ -114,6 +114,9 @@ struct RepoScan {
   /// False when something could not be read to its end: then `entries` of a blob may be too low,
   /// and nobody may conclude that it is not needed.
   bool complete = true;
+  /// False when a ref cannot be read or, at this moment, holds no commit (other programs write them
+  /// in place, §2.3): then nobody may conclude that no ref names a revision.
+  bool refs_clear = true;
 
   /// Content bytes, each blob once; regular files in snapshots included.
   [[nodiscard]] std::uint64_t size_bytes() const;
@@ -138,6 +141,19 @@ enum class ScanDepth {
   /// Links of snapshots are counted, not read: sizes, names and refs for a list. On ext4 each link
   /// is a block to read. Such a scan is never `complete`: nobody knows which blobs are needed.
   kSizes,
+  /// Links are read and everything but RevisionFacts::entries is given: who needs which blob, how
+  /// much all of it takes.
+  kUses,
+};
+
+/// Where the answer may come from; it is the same.
+enum class ScanSource {
+  kDisk,  ///< every folder is read
+  /// Of a repository that was scanned before, the names and facts of its folders, blobs, refs and
+  /// listings are compared with what they were; it is read only when one of them differs. What is
+  /// remembered is in <hub>/.locks/.homelab-llm/index; a cache that cannot be written is read each
+  /// time. For lists and sums; who deletes reads the disk. kEverything is always read.
+  kIndex,
 };
 
 /// Calls `visit` on this thread for every repository folder, sorted by folder name; a few
@@ -145,7 +161,8 @@ enum class ScanDepth {
 /// `visit` ends the scan and is returned. kNotFound: no such hub folder.
 [[nodiscard]] Result<HubScan> scan_hub(Path const& hub_folder,
                                        std::function<Status(RepoScan&&)> const& visit,
-                                       ScanDepth depth = ScanDepth::kEverything);
+                                       ScanDepth depth = ScanDepth::kEverything,
+                                       ScanSource source = ScanSource::kDisk);
 
 /// One repository folder, also when its own name is a link; kInvalidArgument when its name is none
 /// of a repository.

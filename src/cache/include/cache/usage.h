@@ -56,15 +56,17 @@ class UsageSum {
   std::set<FileIdentity> seen_;  ///< of files with several names
 };
 
-/// The hub folders of a location: its own, and the root itself when it holds repositories of
-/// cache_dir= users. Only those that exist, each once.
-[[nodiscard]] std::vector<Path> hub_folders_of(Locations const& locations, LocationKind kind);
+/// The hub folders of a location, one of all(): its own, and the root itself when it holds
+/// repositories of cache_dir= users. Only those that exist, each once.
+[[nodiscard]] std::vector<Path> hub_folders_of(Locations const& locations,
+                                               LocationOptions const& location);
 
 /// Scans the hub folders and adds up; a folder that vanished is empty. `visit` (may be empty) sees
 /// every repository; its error ends the work. With ScanDepth::kSizes `orphans` stays empty and
 /// `disk_bytes` leaves out links.
 [[nodiscard]] Result<Usage> measure(std::vector<Path> const& hub_folders,
                                     std::function<Status(RepoScan const&)> const& visit = {},
-                                    ScanDepth depth = ScanDepth::kEverything);
+                                    ScanDepth depth = ScanDepth::kEverything,
+                                    ScanSource source = ScanSource::kDisk);
 
 }  // namespace homelab::cache
