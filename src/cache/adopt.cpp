@@ -102,14 +102,25 @@ class Adoption {
     }
     RETURN_IF_ERROR(sync(blobs));
     RETURN_IF_ERROR(publish());
-    if (options_.move)
-      for (auto& file : report_.files) RETURN_IF_ERROR(remove_source(blobs, file));
+    if (options_.move) RETURN_IF_ERROR(remove_sources(blobs));
     return std::move(report_);
   }
 
  private:
   Status stopped() const {
     if (options_.stop()) return fail(Code::kCancelled, "stopped; run again to continue");
+    return {};
+  }
+
+  /// Weights last: as long as one is there, a second run knows the folder as a model's and goes on.
+  Status remove_sources(FolderAt const& blobs) {
+    for (bool const weights : {false, true}) {
+      for (auto& file : report_.files) {
+        auto const extension = file.path.extension();
+        if ((extension == "gguf" || extension == "safetensors") == weights)
+          RETURN_IF_ERROR(remove_source(blobs, file));
+      }
+    }
     return {};
   }
 

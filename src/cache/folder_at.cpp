@@ -85,6 +85,7 @@ Result<FolderAt> make_sub(FolderAt const& parent, std::string const& name, bool*
   durable_step("make folder");
   if (::mkdirat(parent.fd.get(), name.c_str(), 0777) == 0) {
     if (made) *made = true;
+    if (!made) RETURN_IF_ERROR(sync(parent));
   } else if (errno != EEXIST) {
     return fail_errno("create folder", parent.in(name), errno);
   }

@@ -27,8 +27,8 @@ struct FolderAt {
 /// Opens the sub-folder `name`; kFailedPrecondition when something else, or a link, stands there.
 [[nodiscard]] Result<FolderAt> open_sub(FolderAt const& parent, std::string const& name);
 
-/// Likewise, making it when missing (mode 0777 & ~umask). `made` tells the caller that `parent`
-/// needs a sync.
+/// Likewise, making it when missing (mode 0777 & ~umask). A new name is synced here, or, where the
+/// caller takes `made`, later by the caller: what is below it would be lost with it in a power cut.
 [[nodiscard]] Result<FolderAt> make_sub(FolderAt const& parent, std::string const& name,
                                         bool* made = nullptr);
 

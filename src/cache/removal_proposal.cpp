@@ -136,7 +136,11 @@ Proposal propose_prune(RepoScan const& scan, std::size_t keep) {
   for (std::size_t i = 0; i < newest.size(); ++i) {
     RevisionFacts const& revision = *newest[i];
     if (!revision.refs.empty()) continue;
-    if (i < keep) {
+    if (!scan.refs_clear) {
+      out.kept.push_back(
+          {"snapshots/" + revision.commit.text(),
+           "a ref here cannot be read or holds no commit; it may name this revision"});
+    } else if (i < keep) {
       out.kept.push_back({"snapshots/" + revision.commit.text(),
                           fmt::format("one of the {} newest revisions (--keep)", keep)});
     } else {

@@ -290,11 +290,9 @@ class RepoMerge {
         ASSIGN_OR_RETURN(FolderAt const below, open_sub(from, name));
         ASSIGN_OR_RETURN(auto const there, target_sub(to, name));
         RETURN_IF_ERROR(carry_folder(below, there, depth + 1, snapshot));
-      } else if (snapshot && depth == 0) {
-        return no_part(from.in(name));
-      } else if (S_ISLNK(mine->st_mode) && snapshot) {
+      } else if (S_ISLNK(mine->st_mode) && snapshot && depth > 0) {
         RETURN_IF_ERROR(carry_link(from, to, name, depth - 1));
-      } else if (S_ISREG(mine->st_mode)) {
+      } else if (S_ISREG(mine->st_mode) && !(snapshot && depth == 0)) {
         RETURN_IF_ERROR(carry_file(from, to, name, *mine));
       } else {
         return no_part(from.in(name));
@@ -446,7 +444,7 @@ Result<std::vector<StoreUse>> store_uses(Path const& hub_folder, std::string con
     if (!hash)
       return fail(Code::kFailedPrecondition,
                   blobs->in(blob) + " is a link that leads out of the cache");
-    uses.push_back({*std::move(hash), name + "/blobs/" + blob});
+    uses.push_back({*std::move(hash), fmt::format("{}/blobs/{}", name, blob)});
   }
   return uses;
 }

@@ -13,19 +13,19 @@
 namespace homelab::cache {
 namespace {
 
-constexpr std::size_t kMaxRecordBytes = 1024 * 1024;
+constexpr std::size_t kMaxRecordBytes = std::size_t{1} << 20;
 
 Path hub_of(RepoFolder const& folder) { return folder.path().parent_path(); }
 
 std::vector<RevisionMove> read_moves(RepoFolder const& folder) {
-  auto const text = read_regular_file(
-      own_folder(hub_of(folder)) / "revisions" / folder.id().folder_name(), kMaxRecordBytes);
+  auto const text =
+      read_regular_file(own_folder(hub_of(folder)) / "revisions" / folder.name(), kMaxRecordBytes);
   return text ? parse_moves(*text) : std::vector<RevisionMove>{};
 }
 
 Status write_moves(RepoFolder const& folder, std::vector<RevisionMove> const& moves) {
   ASSIGN_OR_RETURN(FolderAt const own, make_own_folder(hub_of(folder), {"revisions"}));
-  auto const name = folder.id().folder_name();
+  auto const& name = folder.name();
   return replace_file({own, "." + name + ".tmp", own, name}, to_text(moves));
 }
 
@@ -70,7 +70,7 @@ Result<CommitHash> switch_back(RepoWriter const& writer, Revision const& revisio
     return fail(Code::kFailedPrecondition,
                 fmt::format("where {} of {} stood before {} is not known", revision.text(),
                             writer.folder().id().text(), now.text()));
-  CommitHash const before = move->from;
+  CommitHash before = move->from;
   RETURN_IF_ERROR(writer.write_ref(revision, before));
   // Where the process ends here, the note fits no ref any more and does no harm.
   moves.erase(move);

@@ -234,6 +234,15 @@ TEST_F(PlanTest, PruneKeepsTheNewestAndEveryRef) {
   EXPECT_NE(why_kept(two, snapshot('b')).find("newest"), std::string::npos);
 }
 
+TEST_F(PlanTest, PruneKeepsEverythingWhileARefIsUnclear) {
+  auto const one = blob("one", 4096);
+  revision('a', {}, {{"m", one}});
+  scan_.refs_clear = false;
+  auto const kept = plan(propose_prune(scan_, 0));
+  EXPECT_TRUE(kept.items.empty());
+  EXPECT_NE(why_kept(kept, snapshot('a')).find("may name this revision"), std::string::npos);
+}
+
 TEST_F(PlanTest, GarbageIsWhatNobodyNeedsAndIsOldEnough) {
   auto const used = blob("used", 4096);
   blob("orphan", 8192, kNowNs - 25 * kHourNs);

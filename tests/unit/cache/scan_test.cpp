@@ -308,6 +308,22 @@ TEST_F(ScanTest, RefsAreReadWithTheirFaultsNamed) {
   EXPECT_EQ(found.leftovers[0].path, repo() / "refs/main.1234abcd.tmp");
 }
 
+TEST_F(ScanTest, ARefThatMayNameAnyRevisionMakesTheRefsUnclear) {
+  put("f", "1");
+  write(repo() / "refs/main", hex('c') + "\n");
+  write(repo() / "refs/main.1234abcd.tmp", "");
+  write(repo() / "refs/gone", hex('9'));
+  EXPECT_TRUE(scan().refs_clear);
+  for (auto const* name : {"empty", "words"}) {
+    write(repo() / "refs" / name, name == std::string_view("empty") ? "" : "not a commit");
+    EXPECT_FALSE(scan().refs_clear) << name;
+    EXPECT_TRUE(scan().complete) << "the blobs are known nevertheless";
+    std::filesystem::remove(repo() / "refs" / name);
+  }
+  symlink("main", repo() / "refs/link");
+  EXPECT_FALSE(scan().refs_clear);
+}
+
 TEST_F(ScanTest, ARepositoryThatOnlyKnowsWhatDoesNotExistIsReported) {
   write(repo() / ".no_exist" / hex('c') / "chat_template.jinja", "");
   write(repo() / "refs/main", hex('c'));

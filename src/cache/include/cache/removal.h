@@ -102,7 +102,8 @@ struct DiskFacts {
 /// Both together.
 [[nodiscard]] Proposal merged(Proposal one, Proposal const& other);
 
-/// Revisions without a ref, except the `keep` newest revisions of the repository.
+/// Revisions without a ref, except the `keep` newest revisions of the repository; none while a ref
+/// is unclear (RepoScan::refs_clear), because it may name any of them.
 [[nodiscard]] Proposal propose_prune(RepoScan const& scan, std::size_t keep);
 
 struct GcRules {
