@@ -10,6 +10,12 @@ find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(tl-expected REQUIRED)
 find_package(CLI11 REQUIRED)
+# Only its tar reader and writer end up in the program: the shared library would bring XML and seven compressors with it.
+# The linker must drop the other formats (--gc-sections); they want those libraries.
+find_library(LIBARCHIVE_STATIC libarchive.a REQUIRED)
+add_library(homelab_archive STATIC IMPORTED GLOBAL)
+set_target_properties(homelab_archive PROPERTIES IMPORTED_LOCATION ${LIBARCHIVE_STATIC}
+  INTERFACE_LINK_OPTIONS -Wl,--gc-sections)
 
 # Asio and Beast are compiled once, in src/http; these macros must be the same everywhere.
 add_library(homelab_boost INTERFACE)

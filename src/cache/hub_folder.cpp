@@ -92,9 +92,14 @@ SnapshotFile const* SnapshotView::find(std::string_view path) const {
 }
 
 RepoFolder::RepoFolder(Path hub_folder, RepoId id)
-    : hub_folder_(std::move(hub_folder)), id_(std::move(id)) {}
+    : hub_folder_(std::move(hub_folder)), id_(std::move(id)), name_(id_.folder_name()) {}
 
-Path RepoFolder::path() const { return hub_folder_ / id_.folder_name(); }
+RepoFolder::RepoFolder(Path hub_folder, RepoId id, RepoType type)
+    : RepoFolder(std::move(hub_folder), std::move(id)) {
+  name_.replace(0, name_.find("--"), std::string(to_string(type)) + "s");
+}
+
+Path RepoFolder::path() const { return hub_folder_ / name_; }
 
 Path RepoFolder::blob_path(BlobName const& name) const { return path() / "blobs" / name.text(); }
 
@@ -103,7 +108,7 @@ Path RepoFolder::snapshot_path(CommitHash const& commit) const {
 }
 
 Path RepoFolder::lock_path(BlobName const& name) const {
-  return hub_folder_ / ".locks" / id_.folder_name() / (name.text() + ".lock");
+  return hub_folder_ / ".locks" / name_ / (name.text() + ".lock");
 }
 
 Result<CommitHash> RepoFolder::read_ref(Revision const& revision) const {

@@ -15,6 +15,7 @@
 #include "cache/blob_writer.h"
 #include "cache/bridge.h"
 #include "cache/removal.h"
+#include "cache/room.h"
 #include "durable_step.h"
 #include "repo_locks.h"
 #include "walk_at.h"
@@ -62,11 +63,6 @@ tl::unexpected<Error> only_by_rename(Path const& path, std::string_view what) {
 
 /// Everything that is moved blob by blob must be understood.
 Status check_movable(RepoScan const& scan) {
-  if (scan.type != RepoType::kModel)
-    return fail(Code::kUnimplemented,
-                fmt::format("{} is a {}: only models can be moved to another file system or into "
-                            "a folder that is already there",
-                            scan.id, to_string(scan.type)));
   if (!scan.complete) return only_by_rename(scan.folder, "cannot be read completely");
   for (RevisionFacts const& revision : scan.revisions) {
     for (EntryFacts const& entry : revision.entries) {
@@ -179,6 +175,7 @@ class Mover {
       report_.method = MoveMethod::kCopy;
     }
     RETURN_IF_ERROR(check_movable(sides_.from));
+    RETURN_IF_ERROR(make_room(request_.to_hub, needed_bytes(planned)));
     total_ = planned.copy_bytes;
     RETURN_IF_ERROR(fill_target());
     return report_;
@@ -237,14 +234,15 @@ class Mover {
   }
 
   Result<MovePlan> check_space(MovePlan plan) const {
-    ASSIGN_OR_RETURN(auto const space, os::disk_space(request_.to_hub));
+    RETURN_IF_ERROR(check_room(request_.to_hub, needed_bytes(plan)));
+    return plan;
+  }
+
+  [[nodiscard]] std::uint64_t needed_bytes(MovePlan const& plan) const {
     std::uint64_t held = 0;  // an earlier try's beginnings
     if (sides_.to)
       for (Leftover const& left : sides_.to->leftovers) held += left.disk_bytes;
-    if (plan.copy_bytes <= space.free_bytes + held) return plan;
-    return fail(Code::kResourceExhausted,
-                fmt::format("{} has {} free, {} are needed", request_.to_hub.string(),
-                            human_bytes(space.free_bytes), human_bytes(plan.copy_bytes)));
+    return plan.copy_bytes - std::min(held, plan.copy_bytes);
   }
 
   /// All locks of the repository at the source; kAborted when one is held.
@@ -277,9 +275,11 @@ class Mover {
 
   /// Order of effects as in a download: blobs, links, trees, refs.
   Status fill_target() {
-    ASSIGN_OR_RETURN(RepoId id, RepoId::from_folder_name(request_.repo_folder_name));
-    RepoFolder const source(request_.from_hub, id);
-    ASSIGN_OR_RETURN(RepoWriter const writer, RepoWriter::open(request_.to_hub, std::move(id)));
+    ASSIGN_OR_RETURN(RepoId const id, RepoId::parse(sides_.from.id));
+    RepoFolder const source(request_.from_hub, id, sides_.from.type);
+    ASSIGN_OR_RETURN(
+        RepoWriter const writer,
+        RepoWriter::open_repo(request_.to_hub, RepoFolder(request_.to_hub, id, sides_.from.type)));
     for (BlobFacts const& blob : sides_.from.blobs)
       if (blob.hash) RETURN_IF_ERROR(bring(source, writer, blob));
     RETURN_IF_ERROR(writer.sync_blobs());

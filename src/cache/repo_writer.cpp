@@ -150,11 +150,15 @@ RepoWriter::RepoWriter(Path hub_folder, RepoFolder folder)
 
 Result<RepoWriter> RepoWriter::open(Path hub_folder, RepoId id) {
   RepoFolder folder(hub_folder, std::move(id));
+  return open_repo(std::move(hub_folder), std::move(folder));
+}
+
+Result<RepoWriter> RepoWriter::open_repo(Path hub_folder, RepoFolder folder) {
   RETURN_IF_ERROR(os::make_folders(hub_folder));
   write_cache_tag(hub_folder);
   // .locks and the repository folder itself may be links made by the cache's owner (another drive,
   // a bridged root).
-  RETURN_IF_ERROR(os::make_folders(hub_folder / ".locks" / folder.id().folder_name()));
+  RETURN_IF_ERROR(os::make_folders(hub_folder / ".locks" / folder.name()));
   std::error_code error;
   bool const is_new = !std::filesystem::exists(folder.path(), error);
   durable_step("make repository folder");

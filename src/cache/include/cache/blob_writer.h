@@ -52,6 +52,8 @@ class RepoWriter {
  public:
   /// Makes `.locks/<repo>`, `blobs/` and CACHEDIR.TAG (hf-cache rules §2) when missing.
   [[nodiscard]] static Result<RepoWriter> open(Path hub_folder, RepoId id);
+  /// Likewise, of a repository of any type; `folder` stands in `hub_folder`.
+  [[nodiscard]] static Result<RepoWriter> open_repo(Path hub_folder, RepoFolder folder);
 
   [[nodiscard]] RepoFolder const& folder() const { return folder_; }
 

@@ -64,11 +64,16 @@ struct OpenEntry {
   std::optional<BlobName> blob;  ///< as in SnapshotFile; nullopt for a regular file
 };
 
+enum class RepoType;  // scan.h
+
 /// The folder of one repository: <hub>/models--org--name. Need not exist.
 class RepoFolder {
  public:
   RepoFolder(Path hub_folder, RepoId id);
+  /// Of a repository of another type: <hub>/datasets--org--name.
+  RepoFolder(Path hub_folder, RepoId id, RepoType type);
   [[nodiscard]] RepoId const& id() const { return id_; }
+  [[nodiscard]] std::string const& name() const { return name_; }  ///< "models--org--name"
   [[nodiscard]] Path path() const;
   [[nodiscard]] Path blob_path(BlobName const& name) const;
   [[nodiscard]] Path snapshot_path(CommitHash const& commit) const;
@@ -97,6 +102,7 @@ class RepoFolder {
  private:
   Path hub_folder_;
   RepoId id_;
+  std::string name_;
 };
 
 /// Ids of all model repositories that have a folder in the hub folder, sorted; other entries are
