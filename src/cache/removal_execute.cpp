@@ -15,6 +15,7 @@
 #include "cache/removal.h"
 #include "cache/trash.h"
 #include "durable_step.h"
+#include "hub_clean_up.h"
 #include "shared_store.h"
 #include "trash_record.h"
 #include "walk_at.h"
@@ -392,6 +393,7 @@ std::int64_t now_ns() {
 
 Result<RemovalReport> execute_removal(RemovalPlan const& plan, RemovalOptions const& options) {
   if (plan.items.empty()) return RemovalReport{};
+  if (plan.repo_folder_name.empty()) return execute_hub_clean_up(plan, options);
   ASSIGN_OR_RETURN(FolderAt hub, open_folder(plan.hub_folder));
   ASSIGN_OR_RETURN(FolderAt repo, open_sub(hub, plan.repo_folder_name));
   RETURN_IF_ERROR(os::make_folders(plan.hub_folder / ".locks" / plan.repo_folder_name));
