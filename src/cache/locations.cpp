@@ -41,15 +41,21 @@ bool has_model_folders(Path const& folder, bool own_only) {
   return false;
 }
 
-std::string disk_reason(Locations::Space const& space, double required_gb) {
-  return fmt::format("the disk of {} has {:.1f} GB free, {:.1f} GB are needed", space.path,
-                     space.disk_free_gb, required_gb);
+std::string disk_reason(Locations::Space const& space, double required_gb, double kept_gb) {
+  std::string text = fmt::format("the disk of {} has {:.1f} GB free, {:.1f} GB are needed",
+                                 space.path, space.disk_free_gb, required_gb);
+  if (kept_gb > 0) text += fmt::format(" and {:.1f} GB are to stay free", kept_gb);
+  return text;
 }
 
 std::string quota_reason(Locations::Space const& space, double required_gb) {
   return fmt::format(
       "{} would hold {:.1f} GB ({:.1f} GB now and {:.1f} GB more), its limit is {:.1f} GB",
       space.path, space.projected_gb, space.cache_size_gb, required_gb, space.limit_gb);
+}
+
+std::string with_name_here(std::string_view why, std::string const& name_here) {
+  return name_here.empty() ? std::string(why) : fmt::format("{}; {}", why, name_here);
 }
 
 double percent_of(double part, double whole) { return whole > 0 ? part / whole * 100.0 : 0.0; }
@@ -84,15 +90,40 @@ HubFolder hub_folder_of_root(Path const& root) {
   return {hub, "hub/ below the root"};
 }
 
-Locations::Locations(LocationOptions primary, LocationOptions secondary, double warning_threshold)
-    : primary_(std::move(primary)),
-      secondary_(std::move(secondary)),
-      warning_threshold_(warning_threshold) {}
+Locations::Locations(LocationOptions primary, LocationOptions secondary, double warning_threshold,
+                     std::vector<LocationOptions> custom, double reserve_gb, PlaceFinder finder)
+    : warning_threshold_(warning_threshold), reserve_gb_(reserve_gb), finder_(std::move(finder)) {
+  primary.kind = LocationKind::kPrimary;
+  secondary.kind = LocationKind::kSecondary;
+  all_.push_back(std::move(primary));
+  all_.push_back(std::move(secondary));
+  for (auto& location : custom) {
+    location.kind = LocationKind::kCustom;
+    all_.push_back(std::move(location));
+  }
+  for (auto& location : all_) {
+    auto found = finder_.find(location.root);
+    location.here = std::move(found.path);
+    location.here_why = std::move(found.why);
+    if (location.hub_folder) location.hub_folder = finder_.find(*location.hub_folder).path;
+  }
+}
+
+LocationOptions const* Locations::find_custom(Path const& root) const {
+  auto const plain = [](Path const& path) {
+    Path const normal = path.lexically_normal();
+    return normal.has_filename() ? normal : normal.parent_path();
+  };
+  Path const wanted = plain(root);
+  for (auto const& location : all_)
+    if (location.kind == LocationKind::kCustom && plain(location.root) == wanted) return &location;
+  return nullptr;
+}
 
 Result<std::string> Locations::root_to_store(LocationKind kind,
                                              std::optional<std::string> const& custom_path) const {
-  if (kind == LocationKind::kPrimary) return primary_.root;
-  if (kind == LocationKind::kSecondary) return secondary_.root;
+  if (kind == LocationKind::kPrimary) return primary().root;
+  if (kind == LocationKind::kSecondary) return secondary().root;
   std::string_view const path = custom_path ? trim(*custom_path) : std::string_view();
   if (path.empty())
     return fail(Code::kInvalidArgument,
@@ -108,18 +139,30 @@ Result<std::string> Locations::root_to_store(LocationKind kind,
 
 Locations::Resolved Locations::resolve(LocationKind kind,
                                        std::optional<std::string> const& stored_root) const {
-  LocationOptions const& own = kind == LocationKind::kSecondary ? secondary_ : primary_;
+  LocationOptions const& own = kind == LocationKind::kSecondary ? secondary() : primary();
   bool const is_own = !stored_root || stored_root->empty() || *stored_root == own.root;
-  if (!is_own && (kind == LocationKind::kCustom || is_folder(*stored_root)))
-    return {*stored_root, hub_folder_of_root(*stored_root), "the path stored at registration"};
-  std::string why =
+  if (!is_own) {
+    auto const found = finder_.find(*stored_root);
+    if (kind == LocationKind::kCustom || is_folder(found.path))
+      return {found.path, hub_folder_of_root(found.path),
+              with_name_here("the path stored at registration", found.why)};
+  }
+  std::string why = with_name_here(
       fmt::format("the {} location ({})",
-                  kind == LocationKind::kSecondary ? "secondary" : "primary", own.origin);
+                  kind == LocationKind::kSecondary ? "secondary" : "primary", own.origin),
+      own.here_why);
   if (!is_own) why += fmt::format("; the stored path {} does not exist here", *stored_root);
   HubFolder hub = own.hub_folder
                       ? HubFolder{*own.hub_folder, "named as the hub folder by the settings"}
-                      : hub_folder_of_root(own.root);
-  return {own.root, std::move(hub), std::move(why)};
+                      : hub_folder_of_root(own.here);
+  return {own.here, std::move(hub), std::move(why)};
+}
+
+Locations::Resolved Locations::resolve(LocationOptions const& location) const {
+  if (location.kind != LocationKind::kCustom) return resolve(location.kind, std::nullopt);
+  return {
+      location.here, hub_folder_of_root(location.here),
+      with_name_here(fmt::format("a custom location ({})", location.origin), location.here_why)};
 }
 
 std::vector<Path> Locations::readable_hub_folders(Resolved const& resolved) const {
@@ -127,10 +170,8 @@ std::vector<Path> Locations::readable_hub_folders(Resolved const& resolved) cons
   return {resolved.root};
 }
 
-std::string Locations::trouble(LocationKind kind) const {
-  if (kind == LocationKind::kCustom) return {};
-  LocationOptions const& own = kind == LocationKind::kPrimary ? primary_ : secondary_;
-  Path const place = own.hub_folder ? *own.hub_folder : Path(own.root);
+std::string Locations::trouble(LocationOptions const& own) {
+  Path const place = own.hub_folder ? *own.hub_folder : own.here;
   struct stat found{};
   if (::stat(place.c_str(), &found) == 0) {
     if (!S_ISDIR(found.st_mode)) return fmt::format("{} is not a folder", place.string());
@@ -148,19 +189,36 @@ std::string Locations::trouble(LocationKind kind) const {
                      place.string(), above.string(), std::generic_category().message(errno));
 }
 
-Locations::Space Locations::check_space(LocationKind kind, double required_mb,
-                                        std::function<bool()> const& cancelled) const {
+Locations::Space Locations::check_space(LocationKind kind,
+                                        std::optional<std::string> const& custom_root,
+                                        double required_mb) const {
+  if (kind != LocationKind::kCustom)
+    return check_space(kind == LocationKind::kPrimary ? primary() : secondary(), required_mb);
+  if (custom_root)
+    if (auto const* location = find_custom(*custom_root))
+      return check_space(*location, required_mb);
   Space space{};
   space.sufficient = true;
-  if (kind == LocationKind::kCustom) return space;
-  LocationOptions const& own = kind == LocationKind::kPrimary ? primary_ : secondary_;
+  return space;
+}
+
+Locations::Space Locations::check_space(LocationOptions const& own, double required_mb,
+                                        std::function<bool()> const& cancelled) const {
+  return check_space(own, required_mb, cancelled, ScanSource::kDisk);
+}
+
+Locations::Space Locations::check_space(LocationOptions const& own, double required_mb,
+                                        std::function<bool()> const& cancelled,
+                                        ScanSource source) const {
+  Space space{};
+  space.sufficient = true;
   double const required_gb = required_mb / kMbPerGb;
   auto const visit = [&](RepoScan const&) -> Status {
     if (cancelled && cancelled()) return fail(Code::kCancelled, "nobody needs the sum any more");
     return {};
   };
-  auto const used = measure(hub_folders_of(*this, kind), visit, ScanDepth::kSizes);
-  Path const place = own.hub_folder ? *own.hub_folder : Path(own.root);
+  auto const used = measure(hub_folders_of(*this, own), visit, ScanDepth::kSizes, source);
+  Path const place = own.hub_folder ? *own.hub_folder : own.here;
   space.path = own.root;
   space.limit_gb = own.limit_gb;
   // What cannot be read is not known to be used.
@@ -179,10 +237,14 @@ Locations::Space Locations::check_space(LocationKind kind, double required_mb,
   space.disk_total_gb = static_cast<double>(disk->total_bytes) / kBytesPerGb;
   space.disk_usage_percent =
       percent_of(space.disk_total_gb - space.disk_free_gb, space.disk_total_gb);
-  if (!(space.disk_free_gb - required_gb > 0)) {
+  // The trash is emptied when somebody needs its space (room.h).
+  double const trash_gb = used ? static_cast<double>(used->trash.disk_bytes) / kBytesPerGb : 0.0;
+  // A question about nothing more is about what is there: the reserve is no fault of it.
+  double const kept_gb = required_gb > 0 ? reserve_gb_ : 0;
+  if (!(space.disk_free_gb + trash_gb - required_gb - kept_gb > 0)) {
     space.sufficient = false;
-    space.reason = disk_reason(space, required_gb);
-  } else if (!(space.projected_gb <= own.limit_gb)) {
+    space.reason = disk_reason(space, required_gb, kept_gb);
+  } else if (own.limit_gb > 0 && !(space.projected_gb - trash_gb <= own.limit_gb)) {
     space.sufficient = false;
     space.reason = quota_reason(space, required_gb);
   }

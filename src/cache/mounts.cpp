@@ -48,7 +48,8 @@ std::optional<Mount> parse_line(std::string_view line) {
   auto const id = parse_uint(words[0]);
   Mount mount{id.value_or(0),        unescape(words[3]),
               unescape(words[4]),    has_option(words[5], "ro") || has_option(*(dash + 3), "ro"),
-              unescape(*(dash + 1)), unescape(*(dash + 2))};
+              unescape(*(dash + 1)), unescape(*(dash + 2)),
+              unescape(*(dash + 3))};
   if (!id || mount.root.empty() || !mount.point.starts_with('/') || mount.file_system.empty())
     return std::nullopt;
   return mount;

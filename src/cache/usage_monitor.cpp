@@ -5,22 +5,24 @@
 #include <mutex>
 #include <thread>
 
+#include "cache/scan.h"
+
 namespace homelab::cache {
 namespace {
 
-LocationUsage usage_of(Locations const& locations, LocationKind kind,
+LocationUsage usage_of(Locations const& locations, LocationOptions const& location,
                        std::function<bool()> const& stopping) {
   LocationUsage usage;
-  usage.kind = kind;
-  usage.degraded = locations.trouble(kind);
-  usage.space = locations.check_space(kind, 0, stopping);
+  usage.kind = location.kind;
+  usage.degraded = Locations::trouble(location);
+  usage.space = locations.check_space(location, 0, stopping, ScanSource::kIndex);
   usage.measured_at = utc_now();
   return usage;
 }
 
-LocationUsage unmeasured(LocationKind kind, LocationOptions const& options) {
+LocationUsage unmeasured(LocationOptions const& options) {
   LocationUsage usage;
-  usage.kind = kind;
+  usage.kind = options.kind;
   usage.space.path = options.root;
   usage.space.limit_gb = options.limit_gb;
   usage.space.sufficient = true;
@@ -48,8 +50,9 @@ struct UsageMonitor::State {
         std::lock_guard const look(mutex);
         return stopping;
       };
-      std::vector<LocationUsage> measured{usage_of(locations, LocationKind::kPrimary, is_over),
-                                          usage_of(locations, LocationKind::kSecondary, is_over)};
+      std::vector<LocationUsage> measured;
+      for (auto const& location : locations.all())
+        measured.push_back(usage_of(locations, location, is_over));
       guard.lock();
       latest = std::move(measured);
       changed.notify_all();
@@ -76,8 +79,9 @@ std::vector<LocationUsage> UsageMonitor::latest(std::chrono::milliseconds limit)
     state_->thread = std::thread([state = state_.get()] { state->run(); });
   state_->changed.wait_for(guard, limit, [this] { return !state_->latest.empty(); });
   if (!state_->latest.empty()) return state_->latest;
-  return {unmeasured(LocationKind::kPrimary, state_->locations.primary()),
-          unmeasured(LocationKind::kSecondary, state_->locations.secondary())};
+  std::vector<LocationUsage> unknown;
+  for (auto const& location : state_->locations.all()) unknown.push_back(unmeasured(location));
+  return unknown;
 }
 
 void UsageMonitor::refresh_soon() {

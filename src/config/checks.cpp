@@ -35,6 +35,14 @@ bool is_positive(std::string_view text) {
   return number && *number > 0 && *number <= 1e9;
 }
 
+bool is_not_negative(std::string_view text) {
+  auto const number = parse_number(trim(text));
+  return number && *number >= 0 && *number <= 1e9;
+}
+
+bool is_path_map(std::string_view text) { return parse_path_map(text).has_value(); }
+bool is_root_list(std::string_view text) { return parse_custom_roots(text).has_value(); }
+
 bool is_fraction(std::string_view text) {
   auto const number = parse_number(trim(text));
   return number && *number > 0 && *number <= 1;
@@ -78,6 +86,13 @@ constexpr std::array kRules{
     Rule{"PRIMARY_CACHE_LIMIT_GB", is_positive, "a number of gigabytes above 0, for example 100"},
     Rule{"SECONDARY_CACHE_LIMIT_GB", is_positive,
          "a number of gigabytes above 0, for example 2000"},
+    Rule{"CUSTOM_CACHE_PATHS", is_root_list,
+         "at most 64 absolute paths separated by ':', each with or without =GIGABYTES, for example "
+         "/mnt/a:/mnt/b=500"},
+    Rule{"CACHE_PATH_MAP", is_path_map,
+         "pairs of absolute paths HOST=HERE separated by ':', for example /home/me/hf=/cache"},
+    Rule{"HOMELAB_LLM_ALLOW_CONTAINER_LAYER", is_switch, "true or false"},
+    Rule{"CACHE_RESERVE_GB", is_not_negative, "a number of gigabytes, 0 or more, for example 10"},
     Rule{"CACHE_WARNING_THRESHOLD", is_fraction, "a number above 0 and at most 1, for example 0.9"},
     Rule{"HOMELAB_LLM_HOST", is_host, "a host name or an IP address, for example 127.0.0.1"},
     Rule{"HOMELAB_LLM_PORT", whole<0, 65535>, "a port number from 0 to 65535"},
@@ -125,6 +140,44 @@ Status check_value(Setting const& row, Value const& value) {
                                  [&](Rule const& each) { return each.name == row.name; });
   if (rule != kRules.end() && !rule->good(value.text)) return refuse(row, value, rule->expected);
   return {};
+}
+
+std::optional<std::vector<RootItem>> parse_custom_roots(std::string_view text) {
+  constexpr std::size_t kMaxRoots = 64;
+  std::vector<RootItem> items;
+  while (true) {
+    auto const colon = text.find(':');
+    std::string_view one = trim(text.substr(0, colon));
+    RootItem item;
+    auto const equals = one.rfind('=');
+    // A folder may have '=' in its name: only a number behind the last one is a quota.
+    if (equals != std::string_view::npos && is_positive(one.substr(equals + 1))) {
+      item.limit_gb = parse_number(trim(one.substr(equals + 1))).value_or(0);
+      one = trim(one.substr(0, equals));
+    }
+    if (!one.starts_with('/') && !one.starts_with("~/")) return std::nullopt;
+    item.path = one;
+    items.push_back(std::move(item));
+    if (items.size() > kMaxRoots) return std::nullopt;
+    if (colon == std::string_view::npos) return items;
+    text.remove_prefix(colon + 1);
+  }
+}
+
+std::optional<std::vector<Settings::PathPair>> parse_path_map(std::string_view text) {
+  std::vector<Settings::PathPair> pairs;
+  while (true) {
+    auto const colon = text.find(':');
+    std::string_view const one = trim(text.substr(0, colon));
+    auto const equals = one.find('=');
+    if (equals == std::string_view::npos) return std::nullopt;
+    auto const host = trim(one.substr(0, equals));
+    auto const here = trim(one.substr(equals + 1));
+    if (!host.starts_with('/') || !here.starts_with('/')) return std::nullopt;
+    pairs.push_back({std::string(host), std::string(here)});
+    if (colon == std::string_view::npos) return pairs;
+    text.remove_prefix(colon + 1);
+  }
 }
 
 std::optional<bool> parse_switch(std::string_view text) {

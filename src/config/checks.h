@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "config/settings.h"
@@ -13,6 +14,14 @@ namespace homelab::config {
 /// is no good for `row`.
 [[nodiscard]] Status check_value(Setting const& row, Value const& value);
 
+struct RootItem {
+  std::string path;     ///< absolute, or with `~/`
+  double limit_gb = 0;  ///< 0 = none
+};
+/// "/a:/b=500": paths with or without a quota; nullopt when one is no path or there are too many.
+[[nodiscard]] std::optional<std::vector<RootItem>> parse_custom_roots(std::string_view text);
+/// "/host=/here:/b=/c"; nullopt when one is no pair of absolute paths.
+[[nodiscard]] std::optional<std::vector<Settings::PathPair>> parse_path_map(std::string_view text);
 /// "1 true yes on" / "0 false no off", any case; nullopt for anything else.
 [[nodiscard]] std::optional<bool> parse_switch(std::string_view text);
 /// How the Hub's Python client reads a switch: 1, ON, YES, TRUE in any case; everything else is

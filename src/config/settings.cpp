@@ -137,6 +137,26 @@ Value Settings::secondary_root() const {
   return value;
 }
 
+std::vector<Settings::CustomRoot> Settings::custom_roots() const {
+  auto const value = find("CUSTOM_CACHE_PATHS");
+  if (!value) return {};
+  std::vector<CustomRoot> roots;
+  for (auto const& item : parse_custom_roots(value->text).value_or(std::vector<RootItem>()))
+    roots.push_back({expand_path(item.path, false), item.limit_gb, value->origin});
+  return roots;
+}
+
+std::vector<Settings::PathPair> Settings::path_map() const {
+  return parse_path_map(text("CACHE_PATH_MAP")).value_or(std::vector<PathPair>());
+}
+
+bool Settings::allow_container_layer() const {
+  return parse_switch(text("HOMELAB_LLM_ALLOW_CONTAINER_LAYER")).value_or(false);
+}
+
+double Settings::reserve_gb() const {
+  return parse_number(trim(text("CACHE_RESERVE_GB"))).value_or(0);
+}
 double Settings::primary_limit_gb() const {
   return parse_number(trim(text("PRIMARY_CACHE_LIMIT_GB"))).value_or(0);
 }

@@ -18,6 +18,17 @@ constexpr std::array kTable{
             "at start."},
     Setting{"SECONDARY_CACHE_LIMIT_GB", "", "2000",
             "Quota of the secondary cache in gigabytes (1024^3 bytes)."},
+    Setting{"CUSTOM_CACHE_PATHS", "", "",
+            "Roots of further caches to look after, separated by ':'; =N behind one is its quota "
+            "in gigabytes: /mnt/a:/mnt/nas/llm=500. Models use one with cache location custom."},
+    Setting{"CACHE_RESERVE_GB", "", "1",
+            "Gigabytes that downloads leave free on a cache's disk; 0 = none."},
+    Setting{"CACHE_PATH_MAP", "", "",
+            "HOST=HERE, several separated by ':': folders whose host path has another name in this "
+            "container. Wins over what the mounts say."},
+    Setting{"HOMELAB_LLM_ALLOW_CONTAINER_LAYER", "", "false",
+            "Must be true to download to a container's own layer, where it is lost with the "
+            "container."},
     Setting{"CACHE_WARNING_THRESHOLD", "", "0.9",
             "Part of a quota (above 0, at most 1) from which on a cache is shown as nearly full."},
     Setting{"DATABASE_PATH", "--database", "models.db", "The registry's SQLite file."},

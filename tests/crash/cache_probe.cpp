@@ -8,10 +8,14 @@
 //   move HUB TARGET_HUB REPO                cache mv
 //   bridge ROOT                             cache bridge
 //   adopt HUB REPO SOURCE link|move         cache adopt, of loose files
+//   export HUB REPO FILE                    cache export
+//   import HUB FILE                         cache import
+//   gc HUB                                  cache gc, of what lies beside the repositories
 //   dedup HUB                               shares equal blobs of several repositories
 //   lock HUB REPO BLOB                      takes the etag lock, prints "locked", holds it
 //                                           until stdin ends
 //   try-lock HUB REPO BLOB                  prints "free" or "busy"
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -29,9 +33,11 @@
 #include "base/json.h"
 #include "base/os/file.h"
 #include "cache/adopt.h"
+#include "cache/archive.h"
 #include "cache/blob_writer.h"
 #include "cache/bridge.h"
 #include "cache/dedup.h"
+#include "cache/hub_clean_up.h"
 #include "cache/hub_folder.h"
 #include "cache/move.h"
 #include "cache/removal.h"
@@ -217,12 +223,42 @@ Status adopt(std::span<std::string const> args) {
   return {};
 }
 
+Status pack(std::span<std::string const> args) {
+  ASSIGN_OR_RETURN(RepoId const repo, RepoId::parse(args[1]));
+  ExportItem const item{args[0], RepoType::kModel, repo, {}};
+  ASSIGN_OR_RETURN(auto const plan, plan_export(std::span(&item, 1)));
+  return export_to_file(plan, args[2]);
+}
+
+Status unpack(std::span<std::string const> args) {
+  ASSIGN_OR_RETURN(os::UniqueFd const archive, os::open_file(args[1], O_RDONLY));
+  ImportRequest request;
+  request.hub_folder = args[0];
+  request.archive = archive.get();
+  request.shown = args[1];
+  ASSIGN_OR_RETURN(ImportReport const report, import_archive(request));
+  for (auto const& done : report.repos)
+    fmt::print("{}\n", to_ascii_json(json::object{{"content", done.content_bytes},
+                                                  {"present", done.present_bytes},
+                                                  {"resumed", done.resumed_bytes},
+                                                  {"written", done.written_bytes}}));
+  return {};
+}
+
+Status clean_up(std::span<std::string const> args) {
+  constexpr std::int64_t kLater = std::int64_t{1} << 62;
+  ASSIGN_OR_RETURN(auto const plan, plan_hub_clean_up(args[0], {kLater, 0, {}}));
+  ASSIGN_OR_RETURN(auto const report, execute_removal(plan, {}));
+  fmt::print("{}\n", report.removed.size());
+  return report.skipped.empty() ? Status() : fail(Code::kAborted, report.skipped.front().why);
+}
+
 struct Word {
   std::string_view name;
   std::size_t arguments;
   Status (*work)(std::span<std::string const>);
 };
-constexpr std::array<Word, 10> kWords{{
+constexpr std::array<Word, 13> kWords{{
     {"write", 5, write},
     {"show", 3, show},
     {"lock", 3, [](std::span<std::string const> args) { return lock(args, true); }},
@@ -233,6 +269,9 @@ constexpr std::array<Word, 10> kWords{{
     {"dedup", 1, share},
     {"bridge", 1, bridge},
     {"adopt", 4, adopt},
+    {"export", 3, pack},
+    {"import", 2, unpack},
+    {"gc", 1, clean_up},
 }};
 
 int run(std::vector<std::string> const& args) {

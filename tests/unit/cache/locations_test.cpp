@@ -101,7 +101,7 @@ TEST_F(LocationsTest, EveryBlobIsCountedOnce) {
   fs::create_hard_link(dir_ / "one/hub/models--a--b/blobs/x",
                        dir_ / "one/hub/models--a--b/snapshots/c/y");
   dir_.write("one/models--a--b/blobs/y", std::string(1024 * 1024, 'y'));
-  auto const space = locations().check_space(LocationKind::kPrimary, 0);
+  auto const space = locations().check_space(LocationKind::kPrimary, std::nullopt, 0);
   EXPECT_NEAR(space.cache_size_gb * 1024, 4.0, 1e-9);
   EXPECT_EQ(space.path, (dir_ / "one").string());
   EXPECT_TRUE(space.sufficient);
@@ -113,11 +113,12 @@ TEST_F(LocationsTest, AHubFolderOnAnotherDriveIsCounted) {
   dir_.write("drive/models--a--b/blobs/x", std::string(1024 * 1024, 'x'));
   fs::create_directories(dir_ / "one");
   fs::create_directory_symlink(dir_ / "drive", dir_ / "one/hub");
-  EXPECT_NEAR(locations().check_space(LocationKind::kPrimary, 0).cache_size_gb * 1024, 1.0, 1e-9);
+  EXPECT_NEAR(locations().check_space(LocationKind::kPrimary, std::nullopt, 0).cache_size_gb * 1024,
+              1.0, 1e-9);
 }
 
 TEST_F(LocationsTest, LookingAtAMissingRootCreatesNothing) {
-  auto const space = locations().check_space(LocationKind::kSecondary, 10);
+  auto const space = locations().check_space(LocationKind::kSecondary, std::nullopt, 10);
   EXPECT_EQ(space.cache_size_gb, 0);
   EXPECT_TRUE(space.sufficient);
   EXPECT_FALSE(fs::exists(dir_ / "two"));
@@ -126,49 +127,75 @@ TEST_F(LocationsTest, LookingAtAMissingRootCreatesNothing) {
 TEST_F(LocationsTest, TheQuotaDecidesAndSaysWithNumbersWhy) {
   dir_.write("one/hub/models--a--b/blobs/x", std::string(static_cast<std::size_t>(8 * kMb), 'x'));
   auto const all = locations(10.0 / 1024, 0.9);
-  auto const exact = all.check_space(LocationKind::kPrimary, 2);
+  auto const exact = all.check_space(LocationKind::kPrimary, std::nullopt, 2);
   EXPECT_TRUE(exact.sufficient) << exact.reason;
   EXPECT_TRUE(exact.warning);
   EXPECT_NEAR(exact.usage_percent, 100, 1e-9);
-  auto const over = all.check_space(LocationKind::kPrimary, 2.5);
+  auto const over = all.check_space(LocationKind::kPrimary, std::nullopt, 2.5);
   EXPECT_FALSE(over.sufficient);
   EXPECT_NE(over.reason.find("limit"), std::string::npos);
   EXPECT_EQ(over.reason.find("disk"), std::string::npos);
-  auto const below = all.check_space(LocationKind::kPrimary, 0);
+  auto const below = all.check_space(LocationKind::kPrimary, std::nullopt, 0);
   EXPECT_FALSE(below.warning);
   EXPECT_TRUE(below.reason.empty());
 }
 
 TEST_F(LocationsTest, AFullDiskIsNamedAsTheReason) {
-  auto const space = locations(1e12).check_space(LocationKind::kPrimary, 1e12);
+  auto const space = locations(1e12).check_space(LocationKind::kPrimary, std::nullopt, 1e12);
   EXPECT_FALSE(space.sufficient);
   EXPECT_NE(space.reason.find("disk"), std::string::npos);
 }
 
 TEST_F(LocationsTest, CustomIsAlwaysSufficient) {
-  auto const space = locations().check_space(LocationKind::kCustom, 1e15);
+  auto const space = locations().check_space(LocationKind::kCustom, std::nullopt, 1e15);
   EXPECT_TRUE(space.sufficient);
   EXPECT_FALSE(space.warning);
 }
 
+TEST_F(LocationsTest, CustomOnesStandBehindTheTwoAndHaveTheirOwnLimit) {
+  dir_.write("three/hub/models--a--b/blobs/x", std::string(static_cast<std::size_t>(8 * kMb), 'x'));
+  std::string const three = (dir_ / "three").string();
+  Locations const all({(dir_ / "one").string(), std::nullopt, 1, "x"},
+                      {(dir_ / "two").string(), std::nullopt, 1, "x"}, 0.9,
+                      {{three, std::nullopt, 10.0 / 1024, "environment"},
+                       {(dir_ / "four").string(), std::nullopt, 0, "environment"}});
+  ASSERT_EQ(all.all().size(), 4U);
+  EXPECT_EQ(all.all()[2].kind, LocationKind::kCustom);
+  EXPECT_EQ(all.resolve(all.all()[2]).hub.path, dir_ / "three/hub");
+  EXPECT_TRUE(all.check_space(LocationKind::kCustom, three, 2).sufficient);
+  auto const over = all.check_space(LocationKind::kCustom, three + "/", 2.5);
+  EXPECT_FALSE(over.sufficient);
+  EXPECT_NE(over.reason.find("limit"), std::string::npos);
+  EXPECT_TRUE(all.check_space(all.all()[3], 100).sufficient) << "no limit, and the disk has room";
+  EXPECT_EQ(all.find_custom(dir_ / "one"), nullptr);
+}
+
+TEST_F(LocationsTest, WhatIsToStayFreeOnTheDiskIsNotFilled) {
+  Locations const all({(dir_ / "one").string(), std::nullopt, 1e9, "x"},
+                      {(dir_ / "two").string(), std::nullopt, 1e9, "x"}, 0.9, {}, 1e9);
+  auto const space = all.check_space(all.primary(), 1);
+  EXPECT_FALSE(space.sufficient);
+  EXPECT_NE(space.reason.find("stay free"), std::string::npos) << space.reason;
+  EXPECT_TRUE(all.check_space(all.primary(), 0).sufficient) << "nothing is to be stored";
+}
+
 TEST_F(LocationsTest, ARootThatCanBeMadeIsNoTrouble) {
-  EXPECT_EQ(locations().trouble(LocationKind::kPrimary), "");
+  EXPECT_EQ(Locations::trouble(locations().primary()), "");
   EXPECT_FALSE(fs::exists(dir_ / "one")) << "looking must not create anything";
   fs::create_directories(dir_ / "one");
-  EXPECT_EQ(locations().trouble(LocationKind::kPrimary), "");
+  EXPECT_EQ(Locations::trouble(locations().primary()), "");
 }
 
 TEST_F(LocationsTest, ARootThatIsAFileIsTrouble) {
   std::ofstream(dir_ / "two") << "x";
-  EXPECT_NE(locations().trouble(LocationKind::kSecondary).find("is not a folder"),
-            std::string::npos);
+  EXPECT_NE(Locations::trouble(locations().secondary()).find("is not a folder"), std::string::npos);
 }
 
 TEST_F(LocationsTest, ARootBelowAFileCannotBeReached) {
   std::ofstream(dir_ / "drive") << "x";
   Locations const all({(dir_ / "drive/models").string(), std::nullopt, 1, "environment"},
                       {(dir_ / "two").string(), std::nullopt, 1, "default"}, 0.9);
-  EXPECT_NE(all.trouble(LocationKind::kPrimary).find("cannot be reached"), std::string::npos);
+  EXPECT_NE(Locations::trouble(all.primary()).find("cannot be reached"), std::string::npos);
 }
 
 }  // namespace

@@ -43,6 +43,16 @@ TEST_F(UsageMonitorTest, TheFirstQuestionIsAnsweredWithAMeasurement) {
   EXPECT_EQ(usage[1].space.limit_gb, 200);
 }
 
+TEST_F(UsageMonitorTest, OnlyTheMonitorLeavesAnIndex) {
+  put(std::string(64, 'a'), 5000);
+  fs::path const own = dir_ / "one/hub/.locks";
+  EXPECT_GT(locations_.check_space(locations_.primary(), 0).cache_size_gb, 0);
+  EXPECT_FALSE(fs::exists(own));
+  UsageMonitor monitor(locations_, 1h);
+  EXPECT_DOUBLE_EQ(bytes_of(monitor.latest(30s)), 5000);
+  EXPECT_TRUE(fs::exists(own));
+}
+
 TEST_F(UsageMonitorTest, AChangeIsSeenOnceItWasTold) {
   UsageMonitor monitor(locations_, 1h);
   auto const first = monitor.latest(30s);

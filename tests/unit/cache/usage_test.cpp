@@ -84,13 +84,13 @@ TEST_F(UsageTest, NothingIsCalledUnneededWhenNotEverythingCouldBeRead) {
 TEST_F(UsageTest, ALocationIsItsHubFolderAndTheRootOfCacheDirUsersEachOnce) {
   Locations const locations({(dir_ / "one").string(), {}, 1, "x"},
                             {(dir_ / "two").string(), {}, 1, "x"}, 0.9);
-  EXPECT_TRUE(hub_folders_of(locations, LocationKind::kPrimary).empty());
+  EXPECT_TRUE(hub_folders_of(locations, locations.primary()).empty());
   fs::create_directories(dir_ / "one/hub");
   fs::create_directories(dir_ / "one/models--a--b");
-  EXPECT_EQ(hub_folders_of(locations, LocationKind::kPrimary),
+  EXPECT_EQ(hub_folders_of(locations, locations.primary()),
             (std::vector<Path>{dir_ / "one/hub", dir_ / "one"}));
   fs::create_directories(dir_ / "two/models--a--b");
-  EXPECT_EQ(hub_folders_of(locations, LocationKind::kSecondary), (std::vector<Path>{dir_ / "two"}));
+  EXPECT_EQ(hub_folders_of(locations, locations.secondary()), (std::vector<Path>{dir_ / "two"}));
 }
 
 }  // namespace

@@ -464,5 +464,48 @@ TEST(SettingsPage, IsMadeFromTheTable) {
   EXPECT_EQ(slurp(page), settings_page());
 }
 
+TEST_F(SettingsTest, CustomRootsAreAListWithOrWithoutQuotas) {
+  environment_["CUSTOM_CACHE_PATHS"] = "/mnt/a : /mnt/b=500:~/c=0.5:/mnt/x=y";
+  auto const roots = good().custom_roots();
+  ASSERT_EQ(roots.size(), 4U);
+  EXPECT_EQ(roots[0].path, "/mnt/a");
+  EXPECT_EQ(roots[0].limit_gb, 0);
+  EXPECT_EQ(roots[1].path, "/mnt/b");
+  EXPECT_EQ(roots[1].limit_gb, 500);
+  EXPECT_EQ(roots[2].path, "/home/dev/c");
+  EXPECT_EQ(roots[2].limit_gb, 0.5);
+  EXPECT_EQ(roots[3].path, "/mnt/x=y") << "only a number is a quota";
+}
+
+TEST_F(SettingsTest, ACustomRootThatIsNoPathIsRefused) {
+  for (std::string const bad : {"models", "/mnt/a:", ":/mnt/a", "/mnt/a::/mnt/b", "=5"}) {
+    environment_["CUSTOM_CACHE_PATHS"] = bad;
+    EXPECT_THAT(error(), AllOf(HasSubstr("CUSTOM_CACHE_PATHS"), HasSubstr("absolute paths")))
+        << bad;
+  }
+}
+
+TEST_F(SettingsTest, ThePathMapIsPairsOfAbsolutePaths) {
+  EXPECT_TRUE(good().path_map().empty());
+  environment_["CACHE_PATH_MAP"] = "/home/me/hf=/cache : /mnt/a=/b";
+  auto const map = good().path_map();
+  ASSERT_EQ(map.size(), 2U);
+  EXPECT_EQ(map[0].host, "/home/me/hf");
+  EXPECT_EQ(map[0].here, "/cache");
+  EXPECT_EQ(map[1].here, "/b");
+  for (std::string const bad : {"/a", "/a=b", "a=/b", "/a=/b:", "="}) {
+    environment_["CACHE_PATH_MAP"] = bad;
+    EXPECT_THAT(error(), HasSubstr("CACHE_PATH_MAP")) << bad;
+  }
+}
+
+TEST_F(SettingsTest, TheReserveMayBeNothingButNotLess) {
+  EXPECT_EQ(good().reserve_gb(), 1);
+  environment_["CACHE_RESERVE_GB"] = "0";
+  EXPECT_EQ(good().reserve_gb(), 0);
+  environment_["CACHE_RESERVE_GB"] = "-1";
+  EXPECT_THAT(error(), HasSubstr("CACHE_RESERVE_GB"));
+}
+
 }  // namespace
 }  // namespace homelab::config

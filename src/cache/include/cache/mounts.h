@@ -21,6 +21,7 @@ struct Mount {
   bool read_only = false;
   std::string file_system;  ///< "ext4", "overlay", ...
   std::string source;
+  std::string super_options;  ///< of the file system: "rw,subvol=/@home"
 };
 
 /// Lines that are not as the kernel writes them are left out; at most 100,000 mounts are kept, at

@@ -29,8 +29,9 @@ class UsageMonitor {
   UsageMonitor(UsageMonitor const&) = delete;
   UsageMonitor& operator=(UsageMonitor const&) = delete;
 
-  /// The newest measurement: primary, then secondary. Before the first one is there it waits at
-  /// most `limit`, then gives what is known without the disk: paths and limits, nothing used.
+  /// The newest measurement: one for each of Locations::all(), in that order. Before the first one
+  /// is there it waits at most `limit`, then gives what is known without the disk: paths and
+  /// limits, nothing used.
   [[nodiscard]] std::vector<LocationUsage> latest(std::chrono::milliseconds limit);
 
   /// Something changed (a download, a deletion): measure again soon, if anybody ever asked. Does

@@ -72,6 +72,21 @@ class Settings {
   [[nodiscard]] double primary_limit_gb() const;
   [[nodiscard]] double secondary_limit_gb() const;
   [[nodiscard]] double warning_threshold() const;
+  /// CUSTOM_CACHE_PATHS, in its order.
+  struct CustomRoot {
+    std::string path;  ///< as primary_root()
+    double limit_gb;   ///< 0 = none
+    Origin origin;
+  };
+  [[nodiscard]] std::vector<CustomRoot> custom_roots() const;
+  /// CACHE_PATH_MAP: what the host calls `host` is `here`. Both absolute.
+  struct PathPair {
+    std::string host;
+    std::string here;
+  };
+  [[nodiscard]] std::vector<PathPair> path_map() const;
+  [[nodiscard]] bool allow_container_layer() const;
+  [[nodiscard]] double reserve_gb() const;  ///< disk space that downloads leave free
   /// HF_HUB_CACHE (or the legacy name) when it decides the primary hub folder: set, and
   /// PRIMARY_CACHE_PATH is not.
   [[nodiscard]] std::optional<Value> explicit_hub_folder() const;
