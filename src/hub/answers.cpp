@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/strings.h"
+#include "base/time.h"
 
 namespace homelab::hub {
 namespace {
@@ -21,6 +22,11 @@ bool is_hex(std::string_view text, std::size_t length) {
 
 tl::unexpected<Error> bad(std::string message) {
   return fail(Code::kDataLoss, "the Hub's answer breaks its own rules: " + std::move(message));
+}
+
+/// "2026-01-31T12:00:00.000Z": all that is shown to people is checked first.
+bool is_date(std::string_view text) {
+  return text.ends_with('Z') && parse_database_text(text.substr(0, text.size() - 1));
 }
 
 Result<json::value> parse_body(std::string_view body) {
@@ -110,14 +116,16 @@ Error missing(std::string_view code, std::string_view what, std::string_view end
 
 }  // namespace
 
-Result<cache::CommitHash> parse_repo_info(std::string_view body) {
+Result<RemoteRevision> parse_repo_info(std::string_view body) {
   ASSIGN_OR_RETURN(json::value const value, parse_body(body));
   auto const* object = value.if_object();
   auto const sha = object ? get_string(*object, "sha") : std::nullopt;
   if (!sha) return bad("the repository info has no 'sha'");
   auto commit = cache::CommitHash::parse(*sha);
   if (!commit) return bad(commit.error().message);
-  return commit;
+  RemoteRevision remote{*std::move(commit), get_string(*object, "lastModified")};
+  if (remote.last_modified && !is_date(*remote.last_modified)) remote.last_modified.reset();
+  return remote;
 }
 
 Status parse_tree_page(std::string_view body, std::vector<TreeFile>& files) {

@@ -8,11 +8,13 @@
 #include "base/result.h"
 #include "cache/hub_folder.h"
 #include "http/message.h"
+#include "hub/hub_api.h"
 
 namespace homelab::hub {
 
-/// `sha` of a repository info answer. kDataLoss when it is missing or no commit.
-[[nodiscard]] Result<cache::CommitHash> parse_repo_info(std::string_view body);
+/// `sha` and `lastModified` of a repository info answer. kDataLoss when there is no commit; a date
+/// that is none is left out.
+[[nodiscard]] Result<RemoteRevision> parse_repo_info(std::string_view body);
 
 /// Appends the files of one page of /tree to `files` (folders are left out). kDataLoss for anything
 /// that is no valid entry: the whole listing is refused then, because a server that lists a bad

@@ -8,6 +8,7 @@
 #include "answers.h"
 #include "base/log.h"
 #include "base/strings.h"
+#include "cache/room.h"
 
 namespace homelab::hub {
 namespace {
@@ -63,8 +64,12 @@ Status BlobFetcher::check_space() const {
       needed += job->file.size_bytes > have ? job->file.size_bytes - have : 0;
     }
   if (needed == 0) return {};
+  if (set_.options.may_store)
+    RETURN_IF_ERROR(set_.options.may_store(set_.writer.folder().path().parent_path()));
+  auto const room = cache::make_room(set_.writer.folder().path().parent_path(),
+                                     needed + set_.options.free_space_reserve_bytes);
+  if (room || room.error().code != Code::kResourceExhausted) return room;
   ASSIGN_OR_RETURN(auto const space, os::disk_space(set_.writer.folder().path()));
-  if (space.free_bytes >= needed + set_.options.free_space_reserve_bytes) return {};
   return fail(Code::kResourceExhausted,
               fmt::format("{}: {} are needed and {} stay free as a reserve, but only {} are free "
                           "on the disk of {}. Free some space or choose another cache location",

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/log.h"
+#include "cache/bridge.h"
 #include "snapshot_fetcher.h"
 
 namespace homelab::hub {
@@ -86,10 +87,20 @@ class RealDownloader final : public Downloader {
   Result<ReadySnapshot> guarded_fetch(DownloadRequest const& request) {
     try {
       SnapshotTools const tools{client_, api_, options_, [this] { return machinery(); }};
-      return fetch_snapshot(tools, request);
+      auto ready = fetch_snapshot(tools, request);
+      if (ready) show_to_both_sides(request);
+      return ready;
     } catch (std::exception const& error) {
       return fail(Code::kInternal, fmt::format("{}: {}", request.model.repo.text(), error.what()));
     }
+  }
+
+  /// Scripts with cache_dir=<root> of a bridged root see what came into hub/. The model is there in
+  /// any case, and the next `cache bridge` makes up for a link that could not be made.
+  static void show_to_both_sides(DownloadRequest const& request) {
+    auto const shown =
+        cache::keep_hub_bridged(request.hub_folder, request.model.repo.folder_name());
+    if (!shown) logger("hub")->warn("{}", shown.error().message);
   }
 
   Result<ReadySnapshot> wait_for(Flight& flight, DownloadRequest const& request) {

@@ -87,14 +87,21 @@ Result<cache::CommitHash> HubApi::commit_of(cache::RepoId const& repo,
                                             cache::Revision const& revision,
                                             Cancelled const& cancelled) const {
   if (revision.is_commit()) return cache::CommitHash::parse(revision.text());
+  ASSIGN_OR_RETURN(auto remote, remote_revision(repo, revision, cancelled));
+  return std::move(remote.commit);
+}
+
+Result<RemoteRevision> HubApi::remote_revision(cache::RepoId const& repo,
+                                               cache::Revision const& revision,
+                                               Cancelled const& cancelled) const {
   std::string const what = fmt::format("{} at {}", repo.text(), revision.text());
   std::string const url =
       fmt::format("{}/api/models/{}/revision/{}", options_.endpoint,
                   percent_encode(repo.text(), "/"), percent_encode(revision.text()));
   ASSIGN_OR_RETURN(auto const answer, Asker(client_, options_, cancelled).get(url, what));
-  auto commit = parse_repo_info(answer.body);
-  if (!commit) return fail(at_endpoint(commit.error(), what, options_.endpoint));
-  return commit;
+  auto remote = parse_repo_info(answer.body);
+  if (!remote) return fail(at_endpoint(remote.error(), what, options_.endpoint));
+  return remote;
 }
 
 Result<cache::Tree> HubApi::tree(cache::RepoId const& repo, cache::CommitHash const& commit,

@@ -75,6 +75,10 @@ Result<UpdateAnswer> look_for_update(HubApi const& api, UpdateQuestion const& qu
   if (auto current = folder.read_ref(question.model.revision)) {
     ASSIGN_OR_RETURN(answer.current_complete, is_complete(question, *current));
     answer.current = std::move(*current);
+  } else if (auto const code = current.error().code;
+             code != Code::kNotFound && code != Code::kDataLoss) {
+    // What cannot be read may well be there; a broken ref (data loss) is written anew.
+    return fail(std::move(current).error());
   }
   ASSIGN_OR_RETURN(auto const ready,
                    find_local(question.hub_folder, at_commit(question.model, target)));

@@ -4,10 +4,11 @@ import json
 import os
 import pathlib
 
+import httpx
 import pytest
 from downloads import REPO, model_files, python_client
 from filelock import FileLock
-from running import PROGRAM, command, environment
+from running import PROGRAM, Server, command, environment
 
 FAKE_ENGINE = pathlib.Path(os.environ.get(
     "HOMELAB_LLM_FAKE_ENGINE", PROGRAM.parent.parent / "tests" / "support" / "fake_engine" / "fake_engine"))
@@ -258,3 +259,19 @@ def test_what_is_removed_and_put_back_is_seen_from_both_sides(root, repo):
     root.by_cache_dir(online=True)
     root.bridge()
     root.check_shared(repo)
+
+
+def test_what_a_server_downloads_later_is_seen_from_both_sides(root, repo, fault_hub):
+    root.by_home(online=True)
+    root.bridge()
+    fault_hub.add("org/later", {"later.Q4_1.gguf": b"GGUF" + bytes(60), "README.md": b"# Later"})
+    server = Server(root.folder, root.env)
+    try:
+        url = f"http://127.0.0.1:{server.port}/api"
+        made = httpx.post(f"{url}/models", json={"model_name": "later", "hf_path": "org/later"}, trust_env=False)
+        assert made.status_code == 201, made.text
+        loaded = httpx.post(f"{url}/orchestrate/load", json={"model_name": "later"}, trust_env=False, timeout=60)
+        assert loaded.status_code == 200, loaded.text
+    finally:
+        server.stop()
+    assert os.readlink(root.path / "models--org--later") == "hub/models--org--later"

@@ -26,7 +26,17 @@ std::string entry(std::string const& path, std::string const& more = "") {
 }
 
 TEST(Answers, GiveTheCommitOfARepository) {
-  EXPECT_EQ(parse_repo_info(R"({"id":"a/b","sha":")" + kOid + "\"}")->text(), kOid);
+  EXPECT_EQ(parse_repo_info(R"({"id":"a/b","sha":")" + kOid + "\"}")->commit.text(), kOid);
+}
+
+TEST(Answers, GiveTheDateOfARevisionWhenItIsOne) {
+  auto const with = [](std::string const& date) {
+    return parse_repo_info(R"({"sha":")" + kOid + R"(","lastModified":")" + date + "\"}")
+        ->last_modified;
+  };
+  EXPECT_EQ(with("2026-01-31T12:00:00.000Z"), "2026-01-31T12:00:00.000Z");
+  EXPECT_EQ(with("yesterday <b>"), std::nullopt);
+  EXPECT_EQ(with("2026-01-31T12:00:00"), std::nullopt);
 }
 
 TEST(Answers, RefuseARepositoryWithoutARealCommit) {

@@ -11,6 +11,7 @@
 #include "cache/blob_writer.h"
 #include "fake_client.h"
 #include "support/temp_dir.h"
+#include "support/trash_filler.h"
 
 namespace homelab::hub {
 namespace {
@@ -103,6 +104,35 @@ TEST_F(Downloads, EndInASnapshotWithRightContent) {
     EXPECT_EQ(homelab::test::slurp(ready->folder / name), content) << name;
   EXPECT_EQ(homelab::test::slurp(repo() / "refs/main"), kCommit);
   EXPECT_EQ(ready->total_bytes, 9'700'007U);
+}
+
+/// The reserve makes the disk nearly full, whatever its size.
+TEST_F(Downloads, EmptyTheTrashWhenTheyNeedItsSpace) {
+  auto const oldest = homelab::test::fill_trash(folder.path(), "20250101T000000.000000Z-00000001");
+  auto const newest = homelab::test::fill_trash(folder.path(), "20250102T000000.000000Z-00000002");
+  HubOptions options;
+  options.endpoint = "http://hub.example";
+  Downloader::Options limits;
+  limits.free_space_reserve_bytes =
+      os::disk_space(folder.path()).value().free_bytes + homelab::test::kTrashRecordBytes / 2;
+  auto const tight = Downloader::create(hub.client, options, limits);
+  auto const ready = tight->ensure(request());
+  EXPECT_TRUE(ready) << ready.error().message;
+  EXPECT_FALSE(std::filesystem::exists(oldest));
+  EXPECT_TRUE(std::filesystem::exists(newest));
+}
+
+TEST_F(Downloads, LeaveTheTrashWhenAllOfItWouldNotDo) {
+  auto const record = homelab::test::fill_trash(folder.path(), "20250101T000000.000000Z-00000001");
+  HubOptions options;
+  options.endpoint = "http://hub.example";
+  Downloader::Options limits;
+  limits.free_space_reserve_bytes =
+      os::disk_space(folder.path()).value().free_bytes + 10 * homelab::test::kTrashRecordBytes;
+  auto const ready = Downloader::create(hub.client, options, limits)->ensure(request());
+  ASSERT_FALSE(ready);
+  EXPECT_EQ(ready.error().code, Code::kResourceExhausted);
+  EXPECT_TRUE(std::filesystem::exists(record));
 }
 
 TEST_F(Downloads, FetchTheSameContentOnce) {

@@ -69,6 +69,8 @@ class Downloader {
     std::size_t parallel_small_files = 16;
     std::size_t write_threads = 2;
     std::uint64_t free_space_reserve_bytes = 512ULL << 20;
+    /// Asked before anything is downloaded into a folder; its error is the answer. Thread-safe.
+    std::function<Status(cache::Path const& hub_folder)> may_store = {};
   };
   [[nodiscard]] static std::unique_ptr<Downloader> create(http::Client& client, HubOptions hub,
                                                           Options options);

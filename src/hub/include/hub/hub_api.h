@@ -3,6 +3,7 @@
 // inside.
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -25,6 +26,11 @@ struct HubOptions {
 
 using Cancelled = std::function<bool()>;
 
+struct RemoteRevision {
+  cache::CommitHash commit;
+  std::optional<std::string> last_modified;  ///< RFC 3339, as the Hub wrote it
+};
+
 /// Thread-safe.
 class HubApi {
  public:
@@ -37,6 +43,10 @@ class HubApi {
   [[nodiscard]] Result<cache::CommitHash> commit_of(cache::RepoId const& repo,
                                                     cache::Revision const& revision,
                                                     Cancelled const& cancelled) const;
+  /// The same with what else the Hub tells about that commit.
+  [[nodiscard]] Result<RemoteRevision> remote_revision(cache::RepoId const& repo,
+                                                       cache::Revision const& revision,
+                                                       Cancelled const& cancelled) const;
   /// Complete recursive listing of a commit, all pages; every path, size and hash validated.
   [[nodiscard]] Result<cache::Tree> tree(cache::RepoId const& repo, cache::CommitHash const& commit,
                                          Cancelled const& cancelled) const;
