@@ -120,6 +120,35 @@ class SqliteRegistry final : public Registry {
     });
   }
 
+  Result<Model> record_update_check(std::int64_t id, bool available,
+                                    std::optional<std::string> const& local_commit) override {
+    return write([&]() -> Result<Model> {
+      SQLite::Statement update(
+          *writing_,
+          "UPDATE modelregistry SET update_available = :available, last_update_check = :now, "
+          "current_commit = COALESCE(current_commit, :commit) WHERE id = :id");
+      update.bind(":available", available ? 1 : 0);
+      update.bind(":now", to_database_text(utc_now()));
+      bind_optional(update, ":commit", local_commit);
+      update.bind(":id", id);
+      if (update.exec() == 0) return no_such_id(id);
+      return by_id(*writing_, id);
+    });
+  }
+
+  Result<Model> record_update(std::int64_t id, std::string const& commit) override {
+    return write([&]() -> Result<Model> {
+      SQLite::Statement update(*writing_,
+                               "UPDATE modelregistry SET current_commit = :commit, last_updated = "
+                               ":now, update_available = 0 WHERE id = :id");
+      update.bind(":commit", commit);
+      update.bind(":now", to_database_text(utc_now()));
+      update.bind(":id", id);
+      if (update.exec() == 0) return no_such_id(id);
+      return by_id(*writing_, id);
+    });
+  }
+
   Result<std::vector<std::string>> recover_interrupted_loads() override {
     return write([&]() -> Result<std::vector<std::string>> { return mark_interrupted(); });
   }

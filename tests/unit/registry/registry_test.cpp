@@ -224,6 +224,32 @@ TEST_F(RegistryTest, LoadingAnotherCommitIsVisible) {
   EXPECT_GT(*other->last_updated, *same->last_updated);
 }
 
+TEST_F(RegistryTest, AnUpdateCheckIsRememberedAndFillsOnlyAMissingCommit) {
+  auto const model = add("a");
+  auto const first = registry_->record_update_check(model.id, true, "one");
+  ASSERT_TRUE(first);
+  EXPECT_TRUE(first->update_available);
+  EXPECT_TRUE(first->last_update_check);
+  EXPECT_EQ(first->current_commit, "one");
+  EXPECT_FALSE(first->last_updated);
+  auto const second = registry_->record_update_check(model.id, false, "two");
+  ASSERT_TRUE(second);
+  EXPECT_FALSE(second->update_available);
+  EXPECT_EQ(second->current_commit, "one") << "what was loaded is not overwritten by what is there";
+  EXPECT_EQ(registry_->record_update_check(99, true, {}).error().code, Code::kNotFound);
+}
+
+TEST_F(RegistryTest, AnUpdateSetsTheCommitAndEndsTheOffer) {
+  auto const model = add("a");
+  ASSERT_TRUE(registry_->record_update_check(model.id, true, "one"));
+  auto const updated = registry_->record_update(model.id, "two");
+  ASSERT_TRUE(updated);
+  EXPECT_EQ(updated->current_commit, "two");
+  EXPECT_FALSE(updated->update_available);
+  EXPECT_TRUE(updated->last_updated);
+  EXPECT_EQ(registry_->record_update(99, "x").error().code, Code::kNotFound);
+}
+
 TEST_F(RegistryTest, AForcedSuccessClearsTheIncompatibility) {
   auto const model = add("a");
   ASSERT_TRUE(registry_->fail_load(model.id, "incompatible", "it crashed"));

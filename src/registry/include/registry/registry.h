@@ -42,6 +42,13 @@ class Registry {
   /// Writes status and notes after a failed load (values from registry/compatibility.h).
   [[nodiscard]] virtual Status fail_load(std::int64_t id, std::optional<std::string> const& status,
                                          std::optional<std::string> const& notes) = 0;
+  /// An update check ended: its answer, and now as the time of it. `local_commit` becomes the
+  /// current commit of a row that has none yet (contract §2.3).
+  [[nodiscard]] virtual Result<Model> record_update_check(
+      std::int64_t id, bool available, std::optional<std::string> const& local_commit) = 0;
+  /// The model's files were moved to `commit` while it was not loaded.
+  [[nodiscard]] virtual Result<Model> record_update(std::int64_t id, std::string const& commit) = 0;
+
   /// Start-up: rows still `testing` belong to a process that died while loading; they become
   /// `incompatible` with a dated remark in front of the old notes. Gives their names.
   [[nodiscard]] virtual Result<std::vector<std::string>> recover_interrupted_loads() = 0;
