@@ -25,8 +25,10 @@ constexpr std::chrono::minutes kMeasureEvery{5};
 
 /// Hub folders that /hub offers: what is in the locations now, without making any.
 std::vector<cache::Path> mirrored_folders(cache::Locations const& locations) {
-  return {locations.resolve(cache::LocationKind::kPrimary, std::nullopt).hub.path,
-          locations.resolve(cache::LocationKind::kSecondary, std::nullopt).hub.path};
+  std::vector<cache::Path> folders;
+  for (auto const& location : locations.all())
+    folders.push_back(locations.resolve(location).hub.path);
+  return folders;
 }
 
 hub::HubOptions hub_options(config::Settings const& settings) {
@@ -79,18 +81,23 @@ class RunningApplication final : public Application {
     ASSIGN_OR_RETURN(registry_, registry::Registry::open(settings_.database_path()));
     if (options.recover_interrupted_loads) RETURN_IF_ERROR(recover_interrupted_loads());
     client_ = http::Client::create({.user_agent = "homelab-llm/" HOMELAB_VERSION});
-    downloader_ = hub::Downloader::create(*client_, hub_options(settings_), {});
+    downloader_ = hub::Downloader::create(*client_, hub_options(settings_),
+                                          cli::download_options_of(settings_));
     ASSIGN_OR_RETURN(engines_,
                      engine::EngineService::create(engine_options(settings_),
                                                    {loops_, *registry_, *downloader_, locations_}));
     usage_ = std::make_unique<cache::UsageMonitor>(locations_, kMeasureEvery);
+    hub_ = std::make_unique<care::HubAccess>(
+        care::HubAccess{*client_, hub_options(settings_), *downloader_});
+    jobs_ = std::make_unique<jobs::JobBook>();
     http::ServerOptions server_options;
     server_options.host = options.host;
     server_options.port = options.port;
     ASSIGN_OR_RETURN(
-        server_, http::Server::start(loops_, server_options,
-                                     api::make_router({*registry_, *engines_, locations_, *usage_,
-                                                       mirror_, settings_, HOMELAB_VERSION})));
+        server_,
+        http::Server::start(loops_, server_options,
+                            api::make_router({*registry_, *engines_, locations_, *usage_, mirror_,
+                                              settings_, *jobs_, *hub_, HOMELAB_VERSION})));
     return {};
   }
 
@@ -108,11 +115,16 @@ class RunningApplication final : public Application {
   int port() const override { return server_->port(); }
 
   void stop(std::chrono::milliseconds grace) override {
+    // Jobs stop where they can go on later, meanwhile the engines stop.
+    if (jobs_) jobs_->close();
     // Engines first refuse new work and let running streams end; then the listener has nothing left
     // to wait for.
     if (engines_) engines_->shutdown(grace);
+    if (jobs_) jobs_->shutdown();  // ends their watchers' streams, too
     if (server_) server_->stop(std::chrono::seconds(1));
     server_.reset();
+    jobs_.reset();
+    hub_.reset();
     usage_.reset();
     engines_.reset();
     downloader_.reset();
@@ -130,6 +142,8 @@ class RunningApplication final : public Application {
   std::unique_ptr<hub::Downloader> downloader_;
   std::unique_ptr<engine::EngineService> engines_;
   std::unique_ptr<cache::UsageMonitor> usage_;
+  std::unique_ptr<care::HubAccess> hub_;
+  std::unique_ptr<jobs::JobBook> jobs_;
   std::unique_ptr<http::Server> server_;
 };
 

@@ -47,13 +47,15 @@ void say(std::string const& line) {
   std::fflush(stdout);
 }
 
-std::string describe_location(char const* kind, cache::Locations const& locations,
-                              cache::LocationKind which) {
-  auto const& options =
-      which == cache::LocationKind::kPrimary ? locations.primary() : locations.secondary();
-  auto const resolved = locations.resolve(which, std::nullopt);
-  return fmt::format("{} cache: {}  (from {})\n  models are in {}  ({})", kind, options.root,
-                     options.origin, resolved.hub.path.string(), resolved.hub.why);
+std::string describe_location(cache::Locations const& locations,
+                              cache::LocationOptions const& options) {
+  auto const resolved = locations.resolve(options);
+  std::string text = fmt::format("{} cache: {}  (from {})\n", to_string(options.kind), options.root,
+                                 options.origin);
+  if (!options.here_why.empty())
+    text += fmt::format("  which is {} here  ({})\n", options.here.string(), options.here_why);
+  return text +
+         fmt::format("  models are in {}  ({})", resolved.hub.path.string(), resolved.hub.why);
 }
 
 /// Names the cache locations in effect and where every changed setting came from (mission: "start
@@ -61,8 +63,7 @@ std::string describe_location(char const* kind, cache::Locations const& location
 void print_banner(config::Settings const& settings) {
   auto const locations = cli::locations_of(settings);
   say("homelab-llm " HOMELAB_VERSION);
-  say(describe_location("primary", locations, cache::LocationKind::kPrimary));
-  say(describe_location("secondary", locations, cache::LocationKind::kSecondary));
+  for (auto const& location : locations.all()) say(describe_location(locations, location));
   for (auto const& row : settings.explain())
     if (row.origin != "default")
       say(fmt::format("setting {} = {}  ({})", row.setting->name, row.shown, row.origin));

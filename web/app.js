@@ -30,16 +30,17 @@ const megabytes = (bytes) =>
 
 // --- status and jobs -------------------------------------------------------------------------------------------
 
-const isRunning = (job) => !['done', 'failed', 'cancelled'].includes(job.state);
+const isRunning = (job) => !['done', 'succeeded', 'failed', 'cancelled'].includes(job.state);
 
 function jobRow(job) {
   const known = job.total_bytes > 0;
   const bar = element('progress', { max: known ? job.total_bytes : 1 });
   if (known) bar.value = job.done_bytes;
-  bar.setAttribute('aria-label', `${job.model}: ${job.state}`);
+  const name = job.model ?? job.kind;
+  bar.setAttribute('aria-label', `${name}: ${job.state}`);
   const speed = job.bytes_per_second > 0 ? ` · ${megabytes(job.bytes_per_second)}/s` : '';
   const amount = known ? `${megabytes(job.done_bytes)} of ${megabytes(job.total_bytes)}${speed}` : '';
-  return element('li', {}, element('span', { textContent: `${job.model}: ${job.state}` }), bar,
+  return element('li', {}, element('span', { textContent: `${name}: ${job.state}` }), bar,
     element('span', { class: 'hint', textContent: amount }));
 }
 
@@ -52,7 +53,7 @@ async function refreshStatus() {
     busy = active.length > 0;
     $('jobs').replaceChildren(...active.map(jobRow));
     $('status-dot').className = `dot ${status.loaded_model ? 'on' : ''}`;
-    $('status-text').textContent = status.loaded_model ? status.loaded_model : busy ? 'Loading…' : 'No model loaded';
+    $('status-text').textContent = status.loaded_model ? status.loaded_model : active.some((job) => job.model) ? 'Loading…' : 'No model loaded';
     if (status.loaded_model !== loadedName) {
       loadedName = status.loaded_model;
       await refreshModels();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/strings.h"
 #include "replies.h"
 
 namespace homelab::api {
@@ -28,6 +29,19 @@ std::optional<http::Response> preflight(http::Request const& request) {
     response.headers.set("access-control-allow-headers", *headers);
   response.headers.set("vary", "Origin");
   return response;
+}
+
+std::optional<http::Response> refuse_other_origin(http::Request const& request) {
+  auto const origin = request.headers.find("origin");
+  if (!origin) return std::nullopt;
+  auto const host = request.headers.find("host").value_or("");
+  auto const scheme = origin->find("://");
+  if (scheme != std::string::npos && !host.empty() &&
+      to_lower(origin->substr(scheme + 3)) == to_lower(host))
+    return std::nullopt;
+  return detail_reply(403,
+                      "Only the server's own page and programs may do this; the request comes from "
+                      "a page of another origin");
 }
 
 void add_cors(http::Request const& request, http::Headers& headers) {

@@ -11,6 +11,7 @@ using SharedServices = std::shared_ptr<Services const>;
 /// The original's contract (§2): /api/models, /api/status, /api/orchestrate, /api/generate,
 /// /api/config, /api/cache, /health.
 void add_model_routes(http::Router& router, SharedServices const& services);
+void add_update_routes(http::Router& router, SharedServices const& services);
 void add_orchestration_routes(http::Router& router, SharedServices const& services);
 void add_generation_routes(http::Router& router, SharedServices const& services);
 void add_system_routes(http::Router& router, SharedServices const& services);
@@ -19,6 +20,9 @@ void add_cache_routes(http::Router& router, SharedServices const& services);
 void add_health_route(http::Router& router);
 /// Ours: GET /api/explain.
 void add_explain_route(http::Router& router, SharedServices const& services);
+/// Ours: /api/jobs, and the cache's commands as jobs: /api/cache/jobs, /api/cache/ls, du.
+void add_job_routes(http::Router& router, SharedServices const& services);
+void add_cache_job_routes(http::Router& router, SharedServices const& services);
 /// OpenAI's: /v1.
 void add_openai_routes(http::Router& router, SharedServices const& services);
 /// The Hub's, below `prefix` ("/hub", or "" for the root).

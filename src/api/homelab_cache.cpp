@@ -62,9 +62,15 @@ Reply stats(Services const& services, Request const& request) {
   if (!refresh) return refresh.error();
   if (*refresh) services.usage.refresh_soon();
   auto const usage = services.usage.latest(kFirstMeasurement);
-  return json_reply(200, json::object{{"primary", usage_json(usage.at(0))},
-                                      {"secondary", usage_json(usage.at(1))},
-                                      {"config", config_json(services.locations)}});
+  json::object out{{"primary", usage_json(usage.at(0))},
+                   {"secondary", usage_json(usage.at(1))},
+                   {"config", config_json(services.locations)}};
+  json::array custom;
+  for (auto const& one : usage)
+    if (one.kind == LocationKind::kCustom) custom.push_back(usage_json(one));
+  // Ours: who names none gets the contract's shape.
+  if (!custom.empty()) out["custom"] = std::move(custom);
+  return json_reply(200, out);
 }
 
 Reply check(Services const& services, Request const& request) {
@@ -74,7 +80,7 @@ Reply check(Services const& services, Request const& request) {
       cache::parse_location_kind(last_query_value(request, "cache_location").value_or("primary"));
   if (!kind || *kind == LocationKind::kCustom)
     return json_reply(200, json::object{{"sufficient", true}, {"warning", false}});
-  auto const space = services.locations.check_space(*kind, *required_mb);
+  auto const space = services.locations.check_space(*kind, std::nullopt, *required_mb);
   return json_reply(200, json::object{{"cache_path", space.path},
                                       {"cache_size_gb", space.cache_size_gb},
                                       {"cache_limit_gb", space.limit_gb},
@@ -91,9 +97,9 @@ Reply check(Services const& services, Request const& request) {
 Reply recommend(Services const& services, Request const& request) {
   auto const size_mb = query_number(request, "estimated_size_mb", kDefaultEstimateMb);
   if (!size_mb) return size_mb.error();
-  auto const space = services.locations.check_space(LocationKind::kPrimary, *size_mb);
+  auto const space = services.locations.check_space(services.locations.primary(), *size_mb);
   bool const primary = space.sufficient && !space.warning &&
-                       services.locations.trouble(LocationKind::kPrimary).empty();
+                       cache::Locations::trouble(services.locations.primary()).empty();
   return json_reply(200, json::object{{"recommended_cache", primary ? "primary" : "secondary"},
                                       {"estimated_size_mb", *size_mb},
                                       {"estimated_size_gb", *size_mb / kMbPerGb}});
@@ -105,13 +111,13 @@ struct Place {
   cache::Path hub;
 };
 
-/// Hub folders of primary and secondary in both layouts, each once.
+/// Hub folders of all locations in both layouts, each once.
 std::vector<Place> places_of(cache::Locations const& locations) {
   std::vector<Place> places;
   std::set<cache::Path> seen;
-  for (auto const kind : {LocationKind::kPrimary, LocationKind::kSecondary}) {
-    for (auto const& hub : cache::hub_folders_of(locations, kind))
-      if (seen.insert(hub).second) places.push_back({kind, hub});
+  for (auto const& location : locations.all()) {
+    for (auto const& hub : cache::hub_folders_of(locations, location))
+      if (seen.insert(hub).second) places.push_back({location.kind, hub});
   }
   return places;
 }

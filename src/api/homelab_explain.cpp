@@ -103,11 +103,15 @@ json::object model_chain(Services const& services, registry::Model const& model)
 }
 
 Reply explain(Services const& services, Request const& request) {
+  json::array custom;
+  for (auto const& location : services.locations.all())
+    if (location.kind == cache::LocationKind::kCustom) custom.push_back(location_json(location));
   json::object out{{"settings", settings_json(services.settings)},
                    {"warnings", json::value_from(services.settings.warnings())},
                    {"locations",
                     {{"primary", location_json(services.locations.primary())},
-                     {"secondary", location_json(services.locations.secondary())}}},
+                     {"secondary", location_json(services.locations.secondary())},
+                     {"custom", std::move(custom)}}},
                    {"model", nullptr}};
   if (auto const name = last_query_value(request, "model")) {
     auto const model = services.registry.find(*name);

@@ -83,11 +83,9 @@ tl::expected<std::string, Response> check_place(Services const& services,
                                "this model's files are to be kept"));
   auto root = services.locations.root_to_store(*kind, wanted.cache_path);
   if (!root) return refuse(error_reply(root.error()));
-  if (*kind != cache::LocationKind::kCustom) {
-    auto const space =
-        services.locations.check_space(*kind, std::max(0.0, wanted.estimated_size_mb));
-    if (!space.sufficient) return refuse(no_space(wanted, space));
-  }
+  auto const space =
+      services.locations.check_space(*kind, *root, std::max(0.0, wanted.estimated_size_mb));
+  if (!space.sufficient) return refuse(no_space(wanted, space));
   return *std::move(root);
 }
 

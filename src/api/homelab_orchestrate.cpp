@@ -93,26 +93,6 @@ Reply validate(SharedServices const& services) {
   }};
 }
 
-json::object job_json(engine::JobView const& job) {
-  json::object out;
-  out["id"] = job.id;
-  out["kind"] = job.kind;
-  out["model"] = job.model;
-  out["state"] = job.state;
-  out["total_bytes"] = job.total_bytes;
-  out["done_bytes"] = job.done_bytes;
-  out["downloaded_bytes"] = job.downloaded_bytes;
-  out["bytes_per_second"] = job.bytes_per_second;
-  out["error"] = job.error.empty() ? json::value() : json::value(job.error);
-  return out;
-}
-
-Reply jobs(Services const& services) {
-  json::array out;
-  for (engine::JobView const& job : services.engines.jobs()) out.push_back(job_json(job));
-  return json_reply(200, json::object{{"jobs", std::move(out)}});
-}
-
 }  // namespace
 
 void add_orchestration_routes(http::Router& router, SharedServices const& services) {
@@ -123,7 +103,6 @@ void add_orchestration_routes(http::Router& router, SharedServices const& servic
              [services](Request const&) { return unload(services); });
   router.add("GET", "/api/orchestrate/validate",
              [services](Request const&) { return validate(services); });
-  router.add("GET", "/api/jobs", [services](Request const&) { return jobs(*services); });
 }
 
 }  // namespace homelab::api

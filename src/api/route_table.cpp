@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::string_view kRegistry = "Model Registry";
 constexpr std::string_view kOrchestration = "Orchestration";
+constexpr std::string_view kJobs = "Jobs";
 constexpr std::string_view kConfiguration = "Configuration";
 constexpr std::string_view kInference = "Inference";
 constexpr std::string_view kCache = "Cache Management";
@@ -44,9 +45,19 @@ constexpr std::array kTable{
     RouteNote{"GET", "/api/orchestrate/validate", kOrchestration,
               "Self-test: five tokens from the loaded model.", "",
               "200 healthy or unhealthy; 503 none loaded"},
-    RouteNote{"GET", "/api/jobs", kOrchestration,
-              "Loads and downloads that run or ended lately, with their progress.", "",
+    RouteNote{"GET", "/api/jobs", kJobs,
+              "Loads and cache jobs that wait, run or ended lately, with their progress.", "",
               R"(200 {"jobs": [...]})"},
+    RouteNote{"GET", "/api/jobs/{id}", kJobs, "One of them; of a cache job also its result.", "",
+              "200 job; 404"},
+    RouteNote{"DELETE", "/api/jobs/{id}", kJobs,
+              "Cancels: a job that waits ends at once, one that runs as soon as it can.", "",
+              "200 job; 400 a load; 404"},
+    RouteNote{"POST", "/api/jobs/{id}/retry", kJobs, "The same again as a new job.", "",
+              "202 job; 400 not ended or a load; 404; 503 too many jobs wait"},
+    RouteNote{"GET", "/api/jobs/{id}/events", kJobs,
+              "Its progress as server-sent events: progress..., end.", "",
+              "200 event stream; 400 a load; 404"},
     RouteNote{"POST", "/api/generate", kInference,
               "Continues a prompt; answers with prompt and continuation together.", kGenerateBody,
               "200 object; 422; 500; 503 none loaded"},
@@ -60,6 +71,18 @@ constexpr std::array kTable{
               "200 object; 422"},
     RouteNote{"GET", "/api/cache/config", kCache, "The cache locations and limits in effect.", "",
               "200 object"},
+    RouteNote{"POST", "/api/cache/jobs", kCache,
+              "A command of homelab-llm cache as a job: verify, gc, rm, prune, mv, adopt, dedup, "
+              "bridge, undo, trash_empty, update.",
+              R"({"command": "verify", "repos": ["ORG/NAME"], "repair": false})",
+              "202 job; 422; 503 too many jobs wait"},
+    RouteNote{"GET", "/api/cache/ls", kCache,
+              "Repositories in the caches; with repo one of them with its files.", "?repo=ORG/NAME",
+              "200 array; 400; 404"},
+    RouteNote{"GET", "/api/cache/du", kCache, "Where the space went, per location.", "",
+              "200 array"},
+    RouteNote{"GET", "/api/cache/trash", kCache, "What was removed and can still come back.", "",
+              "200 array"},
     RouteNote{"GET", "/api/explain", kCache,
               "Every setting with its origin and, for a model, the way from there to its files.",
               "?model=smol", "200 object; 404"},

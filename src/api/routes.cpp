@@ -35,7 +35,10 @@ http::Router make_router(Services services) {
   add_common_rules(router);
   add_system_routes(router, shared);
   add_cache_routes(router, shared);
+  add_job_routes(router, shared);
+  add_cache_job_routes(router, shared);
   add_model_routes(router, shared);
+  add_update_routes(router, shared);
   add_orchestration_routes(router, shared);
   add_generation_routes(router, shared);
   add_explain_route(router, shared);

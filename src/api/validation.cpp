@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/strings.h"
 #include "json_fault.h"
 #include "replies.h"
@@ -49,6 +51,7 @@ struct Body {
 Body read_body(http::Request const& request) {
   Body body;
   auto const missing = error_entry({"body"}, {"missing", "Field required"}, nullptr);
+  // NOLINTNEXTLINE(bugprone-branch-clone): no body and a body of null are one answer
   if (request.body.empty()) {
     body.errors.push_back(missing);
   } else if (!is_utf8(request.body)) {
@@ -96,6 +99,7 @@ void BodyReader::parse(http::Request const& request) {
 template <class T>
 std::optional<T> BodyReader::read(std::string_view field, bool required,
                                   Lenient<T> (*convert)(json::value const&)) {
+  asked_.emplace(field);
   if (!is_object_) return std::nullopt;
   json::value const* input = fields_.if_contains(field);
   if (!input) {
@@ -141,12 +145,75 @@ std::string BodyReader::text(std::string_view field, Clean const& clean) {
   return *std::move(cleaned);
 }
 
-std::string BodyReader::text_or(std::string_view field, std::string fallback) {
+std::string BodyReader::text_or(std::string_view field, std::string fallback, Clean const& clean) {
   auto value = read<std::string>(field, false, to_text);
-  return value ? *std::move(value) : std::move(fallback);
+  if (!value) return fallback;
+  if (!clean) return *std::move(value);
+  Lenient<std::string> cleaned = clean(*value);
+  if (cleaned) return *std::move(cleaned);
+  refuse(field, fields_.at(field), std::move(cleaned).error());
+  return fallback;
+}
+
+std::string BodyReader::one_of(std::string_view field, std::span<std::string_view const> allowed,
+                               std::string fallback) {
+  auto value = read<std::string>(field, false, to_text);
+  if (!value) return fallback;
+  if (std::ranges::find(allowed, *value) != allowed.end()) return *std::move(value);
+  std::string expected;
+  for (std::size_t i = 0; i < allowed.size(); ++i) {
+    if (i > 0) expected += i + 1 == allowed.size() ? " or " : ", ";
+    expected += fmt::format("'{}'", allowed[i]);
+  }
+  refuse(field, fields_.at(field),
+         {"literal_error", "Input should be " + expected, {{"expected", expected}}});
+  return fallback;
+}
+
+std::vector<std::string> BodyReader::texts(std::string_view field, bool required,
+                                           Clean const& clean) {
+  asked_.emplace(field);
+  std::vector<std::string> out;
+  if (!is_object_) return out;
+  json::value const* input = fields_.if_contains(field);
+  if (!input && required) refuse(field, fields_, {"missing", "Field required"});
+  if (!input) return out;
+  if (!input->is_array()) {
+    refuse(field, *input, {"list_type", "Input should be a valid list"});
+    return out;
+  }
+  if (required && input->get_array().empty())
+    refuse(field, *input,
+           {"too_short",
+            "List should have at least 1 item after validation, not 0",
+            {{"field_type", "List"}, {"min_length", 1}, {"actual_length", 0}}});
+  std::size_t at = 0;
+  for (json::value const& one : input->get_array()) {
+    Lenient<std::string> text = to_text(one);
+    if (text && clean) text = clean(*text);
+    if (text)
+      out.push_back(*std::move(text));
+    else
+      errors_.push_back(error_entry({"body", field, at}, std::move(text).error(), one));
+    ++at;
+  }
+  return out;
+}
+
+void BodyReader::refuse_value(std::string_view field, std::string const& why) {
+  json::value const* input = fields_.if_contains(field);
+  refuse(field, input ? *input : json::value(),
+         {"value_error", "Value error, " + why, {{"error", json::object()}}});
+}
+
+void BodyReader::forbid_others() {
+  for (auto const& [name, value] : fields_)
+    if (!asked_.contains(std::string_view(name)))
+      refuse(name, value, {"extra_forbidden", "Extra inputs are not permitted"});
 }
 
 std::optional<std::string> BodyReader::optional_text(std::string_view field) {
+  asked_.emplace(field);
   if (fields_.contains(field) && fields_.at(field).is_null()) return std::nullopt;
   return read<std::string>(field, false, to_text);
 }

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,13 +48,25 @@ class BodyReader {
   using Clean = std::function<Lenient<std::string>(std::string const&)>;
 
   std::string text(std::string_view field, Clean const& clean = {});
-  std::string text_or(std::string_view field, std::string fallback);
+  std::string text_or(std::string_view field, std::string fallback, Clean const& clean = {});
   std::optional<std::string> optional_text(std::string_view field);
   std::int64_t integer_or(std::string_view field, std::int64_t fallback, Range range);
   double number_or(std::string_view field, double fallback, Range range);
   std::optional<double> optional_number(std::string_view field, std::optional<double> fallback);
+  /// A text that must be one of `allowed`.
+  std::string one_of(std::string_view field, std::span<std::string_view const> allowed,
+                     std::string fallback);
+  /// A list of texts; empty when absent. Each is cleaned; an error names its place in the list.
+  std::vector<std::string> texts(std::string_view field, bool required, Clean const& clean = {});
   bool boolean(std::string_view field);
   bool boolean_or(std::string_view field, bool fallback);
+
+  /// Refuses a field that was read, for a reason beyond its type.
+  void refuse_value(std::string_view field, std::string const& why);
+  /// Refuses every field that no reader was called for.
+  void forbid_others();
+  /// The fields as they came; empty when there are none.
+  [[nodiscard]] json::object const& fields() const { return fields_; }
 
   /// The 422 (or, for a body that is no text at all, 400) if anything was wrong.
   [[nodiscard]] std::optional<http::Response> rejection() const;
@@ -66,6 +80,7 @@ class BodyReader {
   void parse(http::Request const& request);
 
   json::object fields_;
+  std::set<std::string, std::less<>> asked_;
   bool is_object_ = false;  ///< false: there are no fields, the errors say why
   json::array errors_;
   bool not_text_ = false;

@@ -32,7 +32,8 @@ std::string job_table(json::array const& jobs) {
   for (auto const& entry : jobs) {
     auto const* job = entry.if_object();
     if (job == nullptr) continue;
-    table.add({std::to_string(get_int(*job, "id").value_or(0)), text_of(*job, "kind"),
+    auto const number = get_int(*job, "id");
+    table.add({number ? std::to_string(*number) : text_of(*job, "id"), text_of(*job, "kind"),
                text_of(*job, "model"), text_of(*job, "state"), job_progress(*job),
                text_of(*job, "error")});
   }

@@ -26,11 +26,9 @@ struct LocationFacts {
 
 std::vector<LocationFacts> facts_of(cache::Locations const& locations) {
   std::vector<LocationFacts> all;
-  for (auto const kind : {cache::LocationKind::kPrimary, cache::LocationKind::kSecondary}) {
-    LocationFacts facts{
-        std::string(to_string(kind)),
-        kind == cache::LocationKind::kPrimary ? locations.primary() : locations.secondary(),
-        locations.resolve(kind, std::nullopt), locations.check_space(kind, 0)};
+  for (auto const& options : locations.all()) {
+    LocationFacts facts{std::string(to_string(options.kind)), options, locations.resolve(options),
+                        locations.check_space(options, 0)};
     std::error_code ignored;
     facts.exists = std::filesystem::is_directory(facts.resolved.hub.path, ignored);
     all.push_back(std::move(facts));
@@ -53,7 +51,10 @@ std::string locations_text(std::vector<LocationFacts> const& all) {
     text += fmt::format("\nCache location {}\n", facts.name);
     text += render_fields(
         {{"  root",
-          fmt::format("{}  (from: {})", facts.resolved.root.string(), facts.options.origin)},
+          facts.options.here_why.empty()
+              ? fmt::format("{}  (from: {})", facts.resolved.root.string(), facts.options.origin)
+              : fmt::format("{}  (from: {}, which says {}; {})", facts.resolved.root.string(),
+                            facts.options.origin, facts.options.root, facts.options.here_why)},
          {"  hub folder",
           fmt::format("{}  ({}; {})", facts.resolved.hub.path.string(), facts.resolved.hub.why,
                       facts.exists ? "exists" : "does not exist yet")},

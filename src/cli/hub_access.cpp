@@ -1,35 +1,23 @@
 #include "hub_access.h"
 
+#include "care/download.h"
+
 namespace homelab::cli {
-namespace {
 
-std::string label_of(hub::Progress::Stage stage, std::string const& repo) {
-  switch (stage) {
-    case hub::Progress::Stage::kListing:
-      return "Asking the Hub about " + repo;
-    case hub::Progress::Stage::kWaitingForLock:
-      return "Waiting for another download of " + repo;
-    case hub::Progress::Stage::kVerifying:
-      return "Verifying " + repo;
-    case hub::Progress::Stage::kDownloading:
-    case hub::Progress::Stage::kDone:
-      break;
-  }
-  return "Downloading " + repo;
+void show_progress(ProgressPrinter& printer, care::Progress const& progress) {
+  ProgressState state;
+  state.label = progress.what;
+  state.total_bytes = progress.total_bytes;
+  state.done_bytes = progress.done_bytes;
+  state.total_files = progress.total_files;
+  state.finished_files = progress.done_files;
+  printer.show(std::move(state), progress.moved_bytes);
 }
-
-}  // namespace
 
 void show_progress(ProgressPrinter& printer, hub::Progress const& progress,
                    std::string const& repo) {
   if (progress.stage == hub::Progress::Stage::kDone) return;  // the answer follows
-  ProgressState state;
-  state.label = label_of(progress.stage, repo);
-  state.total_bytes = progress.total_bytes;
-  state.done_bytes = progress.present_bytes + progress.downloaded_bytes;
-  state.total_files = progress.total_files;
-  state.finished_files = progress.finished_files;
-  printer.show(std::move(state), progress.downloaded_bytes);
+  show_progress(printer, care::progress_of(progress, repo));
 }
 
 hub::HubOptions hub_options(config::Settings const& settings) {

@@ -1,11 +1,34 @@
 #include "locations.h"
 
-#include <fmt/format.h>
+#include <optional>
+#include <utility>
 
-#include <cstdlib>
-#include <filesystem>
+#include "container.h"
 
 namespace homelab::cli {
+namespace {
+
+cache::PlaceFinder finder_of(config::Settings const& settings) {
+  std::vector<cache::PathMapping> map;
+  for (auto const& pair : settings.path_map()) map.push_back({pair.host, pair.here});
+  auto mounts = cache::read_mounts();
+  auto container = cache::judge_container(container_hints(), mounts);
+  return {std::move(map), std::move(mounts), std::move(container)};
+}
+
+}  // namespace
+
+hub::Downloader::Options download_options_of(config::Settings const& settings) {
+  constexpr double kBytesPerGb = 1024.0 * 1024.0 * 1024.0;
+  hub::Downloader::Options options;
+  options.free_space_reserve_bytes =
+      static_cast<std::uint64_t>(settings.reserve_gb() * kBytesPerGb);
+  if (!settings.allow_container_layer())
+    options.may_store = [finder = finder_of(settings)](cache::Path const& hub_folder) {
+      return finder.check_lasting(hub_folder);
+    };
+  return options;
+}
 
 cache::Locations locations_of(config::Settings const& settings) {
   auto const primary_root = settings.primary_root();
@@ -18,37 +41,11 @@ cache::Locations locations_of(config::Settings const& settings) {
   }
   cache::LocationOptions secondary{secondary_root.text, std::nullopt, settings.secondary_limit_gb(),
                                    secondary_root.origin.to_string()};
-  return {std::move(primary), std::move(secondary), settings.warning_threshold()};
-}
-
-Result<ChosenLocation> choose_location(cache::Locations const& locations,
-                                       std::string const& location,
-                                       std::optional<std::string> const& path) {
-  auto const kind = cache::parse_location_kind(location);
-  if (!kind)
-    return fail(Code::kInvalidArgument,
-                fmt::format("'{}' is no location; use primary, secondary or custom", location));
-  if (*kind == cache::LocationKind::kCustom && !path)
-    return fail(Code::kInvalidArgument, "--location custom needs --path FOLDER");
-  if (*kind != cache::LocationKind::kCustom && path)
-    return fail(Code::kInvalidArgument,
-                fmt::format("--path belongs to --location custom, not {}", location));
-  std::optional<std::string> root;
-  if (path) root = absolute_path(*path);
-  return ChosenLocation{*kind, locations.resolve(*kind, root)};
-}
-
-std::string absolute_path(std::string const& text) {
-  std::filesystem::path path = text;
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing in this program changes the environment
-  char const* const home = std::getenv("HOME");
-  if (home != nullptr && (text == "~" || text.starts_with("~/")))
-    path = std::filesystem::path(home) / text.substr(text.size() > 1 ? 2 : 1);
-  std::error_code error;
-  auto absolute = std::filesystem::absolute(path, error);
-  if (error) return text;
-  absolute = absolute.lexically_normal();
-  return absolute.has_filename() ? absolute.string() : absolute.parent_path().string();
+  std::vector<cache::LocationOptions> custom;
+  for (auto& root : settings.custom_roots())
+    custom.push_back({std::move(root.path), std::nullopt, root.limit_gb, root.origin.to_string()});
+  return {std::move(primary), std::move(secondary),  settings.warning_threshold(),
+          std::move(custom),  settings.reserve_gb(), finder_of(settings)};
 }
 
 }  // namespace homelab::cli

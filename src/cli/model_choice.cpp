@@ -71,11 +71,6 @@ Result<ModelRow> row_named(std::vector<ModelRow> const& rows, std::string_view n
               fmt::format("no model is named '{}'; {}", trim(name), known_names(rows)));
 }
 
-bool is_local_path(std::string_view word) {
-  return word.starts_with('/') || word.starts_with("./") || word.starts_with("../") ||
-         word.starts_with("~/");
-}
-
 Result<std::variant<ModelRow, NewRegistration>> choose_model(std::vector<ModelRow> const& rows,
                                                              std::string const& word) {
   auto named = row_named(rows, word);

@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "base/result.h"
+#include "care/work.h"
 
 namespace homelab::cli {
 
@@ -34,7 +35,6 @@ struct NewRegistration {
 [[nodiscard]] Result<std::variant<ModelRow, NewRegistration>> choose_model(
     std::vector<ModelRow> const& rows, std::string const& word);
 
-/// True for "./x", "../x", "/x", "~/x": a path, never a repository.
-[[nodiscard]] bool is_local_path(std::string_view word);
+using care::is_local_path;
 
 }  // namespace homelab::cli

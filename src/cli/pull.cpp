@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "base/strings.h"
-#include "cache/bridge.h"
+#include "care/room.h"
 #include "commands.h"
 #include "exit_code.h"
 #include "http/client.h"
@@ -48,12 +48,10 @@ Status check_quota(hub::HubApi const& api, cache::Locations const& locations,
   cache::RepoFolder const repo(request.hub_folder, model.repo);
   std::uint64_t const missing = missing_bytes(repo, request.everything ? tree->files : plan->files);
   if (missing == 0) return {};
-  auto const space =
-      locations.check_space(chosen.kind, static_cast<double>(missing) / (1024.0 * 1024.0));
-  if (space.sufficient) return {};
-  return fail(Code::kResourceExhausted,
-              fmt::format("{} ({} to download) does not fit: {}", model.repo.text(),
-                          human_bytes(missing), space.reason));
+  auto const room = care::make_room_in(locations, chosen, missing);
+  if (room) return {};
+  return fail(Error(room.error())
+                  .in(fmt::format("{} ({} to download)", model.repo.text(), human_bytes(missing))));
 }
 
 void report(Context const& context, cache::ModelReference const& model,
@@ -102,14 +100,13 @@ Outcome execute(Context const& context, PullCommand const& command) {
   request.cancelled = StopSignal::raised;
   show_progress(printer, {}, model.repo.text());
   RETURN_IF_ERROR(check_quota(hub::HubApi(*client, options), locations, chosen, request));
-  auto const snapshot = hub::Downloader::create(*client, options, {})->ensure(std::move(request));
+  auto const snapshot =
+      hub::Downloader::create(*client, options, download_options_of(context.settings))
+          ->ensure(std::move(request));
   printer.finish();
   if (!snapshot && StopSignal::raised())
     return fail(Code::kCancelled, "stopped; run again to continue");
   if (!snapshot) return fail(Error(snapshot.error()).in("pull " + command.reference));
-  // Scripts with cache_dir=<root> of a bridged root see it, too.
-  if (chosen.resolved.hub.path == chosen.resolved.root / "hub")
-    RETURN_IF_ERROR(cache::keep_bridged(chosen.resolved.root, model.repo.folder_name()));
   report(context, model, *snapshot);
   return kExitDone;
 }

@@ -7,6 +7,7 @@
 
 #include "api_answer.h"
 #include "base/strings.h"
+#include "listener_probe.h"
 #include "progress_printer.h"
 #include "stop_signal.h"
 
@@ -51,11 +52,16 @@ ServerLink::~ServerLink() {
 }
 
 Result<ServerLink> ServerLink::connect(Context const& context) {
-  auto api = std::make_unique<ApiClient>(
-      base_url_of(context.settings.host(), context.settings.port()), context.hooks.version);
-  if (!api->healthy())
+  auto const& settings = context.settings;
+  std::string const url = base_url_of(settings.host(), settings.port());
+  auto const no_server = [&url] {
     return fail(Code::kUnavailable,
-                fmt::format("no server at {}; start it with: homelab-llm serve", api->base_url()));
+                fmt::format("no server at {}; start it with: homelab-llm serve", url));
+  };
+  // Without a server the HTTP client need not be loaded.
+  if (certainly_nobody_listens(settings.host(), settings.port())) return no_server();
+  auto api = std::make_unique<ApiClient>(url, context.hooks.version);
+  if (!api->healthy()) return no_server();
   return ServerLink(std::move(api), {});
 }
 

@@ -7,33 +7,8 @@
 namespace homelab::cli {
 namespace {
 
-struct Letter {
-  char32_t code = 0;
-  std::size_t bytes = 1;
-  bool valid = false;
-};
-
-std::size_t sequence_length(unsigned char lead) {
-  if (lead < 0x80) return 1;
-  if (lead >= 0xC2 && lead < 0xE0) return 2;
-  if (lead >= 0xE0 && lead < 0xF0) return 3;
-  if (lead >= 0xF0 && lead < 0xF5) return 4;
-  return 0;
-}
-
-Letter next_letter(std::string_view text) {
-  auto const lead = static_cast<unsigned char>(text[0]);
-  std::size_t const length = sequence_length(lead);
-  if (length == 0 || length > text.size()) return {lead, 1, false};
-  if (length == 1) return {lead, 1, true};
-  char32_t code = lead & (0xFFU >> (length + 1));
-  for (std::size_t i = 1; i < length; ++i) {
-    auto const byte = static_cast<unsigned char>(text[i]);
-    if ((byte & 0xC0U) != 0x80U) return {lead, 1, false};
-    code = (code << 6U) | (byte & 0x3FU);
-  }
-  return {code, length, true};
-}
+using care::Letter;
+using care::next_letter;
 
 struct Range {
   char32_t first, last;
@@ -59,7 +34,10 @@ std::size_t width_of(Letter letter) {
   return within(kWide, letter.code) ? 2 : 1;
 }
 
-bool is_control(char32_t code) { return code < 0x20 || (code >= 0x7F && code < 0xA0); }
+/// ASCII without control characters.
+bool is_plain(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) { return c >= 0x20 && c < 0x7F; });
+}
 
 /// Lines of cells with trailing blanks cut.
 void append_padded(std::string& line, std::string const& cell, std::size_t width, Align align) {
@@ -71,6 +49,8 @@ void append_padded(std::string& line, std::string const& cell, std::size_t width
 }  // namespace
 
 std::size_t display_width(std::string_view text) {
+  // Nearly every cell is plain, and a list has thousands.
+  if (is_plain(text)) return text.size();
   std::size_t width = 0;
   while (!text.empty()) {
     Letter const letter = next_letter(text);
@@ -90,21 +70,6 @@ std::string_view clip(std::string_view text, std::size_t columns) {
     bytes += letter.bytes;
   }
   return text.substr(0, bytes);
-}
-
-std::string printable(std::string_view text, bool keep_lines) {
-  std::string out;
-  out.reserve(text.size());
-  while (!text.empty()) {
-    Letter const letter = next_letter(text);
-    bool const kept_control = keep_lines && (letter.code == '\n' || letter.code == '\t');
-    if (letter.valid && (kept_control || !is_control(letter.code)))
-      out.append(text.substr(0, letter.bytes));
-    else
-      out += '?';
-    text.remove_prefix(letter.bytes);
-  }
-  return out;
 }
 
 void Table::add(std::vector<std::string> cells) {

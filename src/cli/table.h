@@ -4,6 +4,8 @@
 #include <string_view>
 #include <vector>
 
+#include "care/printable.h"
+
 namespace homelab::cli {
 
 enum class Align { kLeft, kRight };
@@ -15,9 +17,7 @@ enum class Align { kLeft, kRight };
 /// The start of `text` that fits into `columns`, cut between letters.
 [[nodiscard]] std::string_view clip(std::string_view text, std::size_t columns);
 
-/// Text from a server or a model with everything that could steer a terminal (C0 and C1 controls,
-/// DEL) shown as '?'; tab and newline stay when `keep_lines`.
-[[nodiscard]] std::string printable(std::string_view text, bool keep_lines = false);
+using care::printable;
 
 /// Rows under one header line. Cells are made printable; missing cells are empty, surplus ones are
 /// dropped.

@@ -26,9 +26,9 @@ def cache(tmp_path, fault_hub, monkeypatch):
     return tmp_path / "hf" / "hub"
 
 
-def ours(tmp_path, *words, code=0):
+def ours(tmp_path, *words, code=0, **settings):
     env = environment(tmp_path / "home", PRIMARY_CACHE_PATH=tmp_path / "hf", SECONDARY_CACHE_PATH=tmp_path / "none",
-                      HOMELAB_LLM_PORT="1")
+                      HOMELAB_LLM_PORT="1", **settings)
     done = command(env, tmp_path, *words, "--json")
     assert done.returncode == code, done.stderr
     return json.loads(done.stdout)
@@ -66,6 +66,29 @@ def test_an_overwritten_blob_is_seen_at_once(tmp_path, cache):
         file.write(b"more")
     after = {repo["repo"]: repo["size_bytes"] for repo in ours(tmp_path, "cache", "ls")}
     assert after == {**before, "org/one": before["org/one"] + 4}
+
+
+def test_caches_in_custom_roots_are_looked_after_too(tmp_path, cache, fault_hub):
+    for folder in ("nas", "usb"):
+        snapshot_download("org/two", cache_dir=tmp_path / folder / "hub", endpoint=fault_hub.endpoint)
+    custom = {"CUSTOM_CACHE_PATHS": f"{tmp_path / 'nas'}:{tmp_path / 'usb'}=0.00001"}
+    listed = [(repo["repo"], repo["location"], pathlib.Path(repo["folder"]).parent.parent.name)
+              for repo in ours(tmp_path, "cache", "ls", **custom)]
+    assert sorted(listed) == [("org/one", "primary", "hf"), ("org/two", "custom", "nas"),
+                              ("org/two", "custom", "usb"), ("org/two", "primary", "hf")]
+    locations = {row["root"]: row for row in ours(tmp_path, "cache", "du", **custom)}
+    assert list(locations) == [str(tmp_path / name) for name in ("hf", "none", "nas", "usb")]
+    size = scan_cache_dir(tmp_path / "nas" / "hub").size_on_disk
+    assert locations[str(tmp_path / "nas")]["content_bytes"] == size
+    assert locations[str(tmp_path / "nas")]["limit_bytes"] == 0
+    (finding,) = [one for one in ours(tmp_path, "doctor", HF_HUB_OFFLINE="1", **custom)["findings"]
+                  if "limit is exceeded" in one["text"]]
+    assert finding["mend"].endswith("in CUSTOM_CACHE_PATHS") and str(tmp_path / "usb") in finding["mend"]
+    assert ours(tmp_path, "cache", "verify", **custom)["checked_files"] == 3 + 2 * 3  # one blob has two entries
+    full = ours(tmp_path, "pull", "org/one", "--all", "--location", "custom", "--path", tmp_path / "usb", code=1,
+                HF_ENDPOINT=fault_hub.endpoint, **custom)
+    assert "its limit is" in full["error"]["message"]
+    assert not repo_folder(tmp_path / "usb" / "hub", "org/one").exists()
 
 
 def test_usage_is_that_of_du_and_of_the_python_client(tmp_path, cache):

@@ -415,6 +415,13 @@ def test_mv_of_a_dataset_renames_it(cache):
     assert set(judge(cache, cache.folder / "second" / "hub")) == {f"org/data@{B}"}
 
 
+def test_mv_of_a_dataset_to_another_file_system_copies_it(cache, elsewhere):
+    done = cache.json("mv", "dataset/org/data", "--path", elsewhere, "--yes")
+    assert done["method"] == "copy" and done["copied_bytes"] == 30_000
+    assert set(judge(cache, elsewhere / "hub")) == {f"org/data@{B}"}
+    assert not (cache.hub / "datasets--org--data").exists()
+
+
 def test_mv_refuses_what_a_registered_model_would_not_find(cache):
     done = command(cache.env, cache.folder, "register", "smol", "org/name")
     assert done.returncode == 0, done.stderr

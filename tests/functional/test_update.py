@@ -5,6 +5,7 @@ import json
 import subprocess
 import warnings
 
+import httpx
 import pytest
 from downloads import model_files, python_client, repo_folder
 from fault_hub import random_bytes
@@ -89,6 +90,27 @@ def test_check_tells_what_would_come_and_changes_nothing(house):
     assert house.hub.gets() == [] and ref(house) == house.old
     assert "update available" in house.run("update", "--dry-run").stdout
     assert ref(house) == house.old
+
+
+def test_the_server_checks_and_remembers_the_answer(served):
+    url = f"http://127.0.0.1:{served.server.port}/api/models/tiny/updates"
+    answer = httpx.get(url, trust_env=False)
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == {"model_name": "tiny", "update_available": False, "local_commit": served.old,
+                             "remote_commit": served.old, "remote_version": "main",
+                             "last_modified": answer.json()["last_modified"],
+                             "checked_at": answer.json()["checked_at"]}
+    new = move_hub(served)
+    answer = httpx.get(url, trust_env=False).json()
+    assert (answer["update_available"], answer["local_commit"], answer["remote_commit"]) == (True, served.old, new)
+    row = served.json("show", "tiny")
+    assert row["update_available"] and row["last_update_check"] == answer["checked_at"]
+    assert row["current_commit"] == served.old, "the commit of the files, as nothing was known before"
+    del served.hub.repos[REPO]
+    gone = httpx.get(url, trust_env=False)
+    assert gone.status_code == 500 and REPO in gone.json()["detail"]
+    assert served.json("show", "tiny")["last_update_check"] == answer["checked_at"], "the row is not touched"
+    assert httpx.get(url.replace("tiny", "nobody"), trust_env=False).status_code == 404
 
 
 def test_update_brings_only_what_changed_and_moves_the_ref_last(house):
@@ -327,3 +349,10 @@ def test_keep_leaves_what_is_loaded(served):
     served.run("unload")
     served.run("load", "tiny")
     assert one(served.json("update", "tiny", "--keep", "1"))["pruned_revisions"] == 1
+
+
+def test_a_ref_that_cannot_be_read_is_an_error_and_not_a_missing_model(house):
+    (house.path / "refs" / "main").unlink()
+    (house.path / "refs" / "main").mkdir()
+    row = one(house.json("update", "tiny", code=1))
+    assert row["state"] == "failed" and "refs/main" in row["error"]["message"]

@@ -114,10 +114,30 @@ struct CacheAdoptCommand {
 };
 [[nodiscard]] Result<int> execute(Context const& context, CacheAdoptCommand const& command);
 
+struct CacheExportCommand {
+  std::vector<std::string> repos;
+  std::string output;    ///< "-": standard output
+  std::string revision;  ///< of those that name none; empty: all
+  std::string location;  ///< empty: primary and secondary
+  std::string path;      ///< root of a custom location
+  bool dry_run = false;
+};
+[[nodiscard]] Result<int> execute(Context const& context, CacheExportCommand const& command);
+
+struct CacheImportCommand {
+  std::string archive;  ///< "-": standard input
+  std::string to = "primary";
+  std::string path;  ///< root of a custom location
+  bool force = false;
+  bool dry_run = false;
+};
+[[nodiscard]] Result<int> execute(Context const& context, CacheImportCommand const& command);
+
 struct CacheCommand {
   std::variant<CacheLsCommand, CacheDuCommand, CacheVerifyCommand, CacheRmCommand, CacheGcCommand,
                CachePruneCommand, CacheUndoCommand, CacheTrashCommand, CacheMvCommand,
-               CacheDedupCommand, CacheBridgeCommand, CacheAdoptCommand>
+               CacheDedupCommand, CacheBridgeCommand, CacheAdoptCommand, CacheExportCommand,
+               CacheImportCommand>
       chosen;
 };
 [[nodiscard]] Result<int> execute(Context const& context, CacheCommand const& command);

@@ -33,15 +33,10 @@ void add_registrations(Context const& context, std::vector<RepoRow>& repos) {
   auto const models = list_models(link->api());
   if (!models)
     return context.out.remark("registered models are not known: " + models.error().message);
-  for (auto& repo : repos) {
-    repo.registered_as.emplace();
-    for (auto const& model : *models) {
-      auto const reference = cache::ModelReference::parse(model.hf_path);
-      if (reference && repo.type == cache::RepoType::kModel && reference->repo.text() == repo.id &&
-          model.location == repo.location)
-        repo.registered_as->push_back(model.name);
-    }
-  }
+  std::vector<care::RegisteredModel> registered;
+  for (auto const& model : *models)
+    registered.push_back({model.name, model.hf_path, model.location, model.cache_path, "", false});
+  care::add_registrations(registered, repos);
 }
 
 Result<int> list_all(Context const& context, cache::Locations const& locations) {

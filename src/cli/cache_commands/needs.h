@@ -3,13 +3,12 @@
 #include <vector>
 
 #include "../context.h"
-#include "base/result.h"
-#include "cache/removal.h"
+#include "care/work.h"
 
 namespace homelab::cli {
 
 /// Asks the server, or a private one when none runs. kDataLoss when its answer cannot be
 /// understood: then nobody knows what is needed.
-[[nodiscard]] Result<std::vector<cache::Need>> needs_of_models(Context const& context);
+[[nodiscard]] Result<std::vector<care::RegisteredModel>> registered_models(Context const& context);
 
 }  // namespace homelab::cli

@@ -18,6 +18,7 @@ CacheParser::CacheParser(CLI::App& app)
   add_moving();
   add_sharing();
   add_adopt();
+  add_archives();
 }
 
 template <class Command>
@@ -70,7 +71,7 @@ void CacheParser::add_verify() {
 
 void CacheParser::add_removal_flags(CLI::App* command, RemovalFlags& flags) {
   command
-      ->add_option("--location", flags.location, "Only this cache (default: primary and secondary)")
+      ->add_option("--location", flags.location, "Only this cache (default: all of the settings)")
       ->check(CLI::IsMember({"primary", "secondary", "custom"}));
   command->add_option("--path", flags.path, "Only the cache with this root")->type_name("FOLDER");
   command->add_flag("--dry-run", flags.dry_run, "Show what would go, change nothing");
@@ -180,6 +181,43 @@ void CacheParser::add_adopt() {
   adopt->add_flag("--move", adopt_.move, "Rename; the source loses the files");
   adopt->add_flag("--copy", adopt_.copy, "Copy what is on another file system");
   adopt->add_flag("--dry-run", adopt_.dry_run, "Only say what would be done");
+}
+
+void CacheParser::add_archives() {
+  auto* out =
+      add("export", export_, "Pack repositories into one tar, for machines without Internet",
+          "Examples:\n  homelab-llm cache export ORG/NAME -o name.tar\n"
+          "  homelab-llm cache export ORG/NAME@main dataset/ORG/DATA -o - | ssh box "
+          "homelab-llm cache import -\n"
+          "Every file is hashed on its way. The tar is not compressed: weights do not get "
+          "smaller.");
+  out->add_option("REPO", export_.repos, "[model/|dataset/|space/]ORG/NAME[@REVISION]")->required();
+  out->add_option("-o,--output", export_.output, "The tar; - for standard output")
+      ->type_name("FILE")
+      ->required();
+  out->add_option("--revision", export_.revision,
+                  "Only this branch, tag or commit (default: every revision)");
+  auto* location = out->add_option("--location", export_.location,
+                                   "Only from this cache (default: primary and secondary)")
+                       ->check(CLI::IsMember({"primary", "secondary"}));
+  out->add_option("--path", export_.path, "Root of the cache, when it is no location")
+      ->type_name("FOLDER")
+      ->excludes(location);
+  out->add_flag("--dry-run", export_.dry_run, "Only say what would be written");
+  auto* in = add("import", import_, "Take in what cache export packed",
+                 "Examples:\n  homelab-llm cache import name.tar\n"
+                 "  zstd -dc name.tar.zst | homelab-llm cache import - --to secondary\n"
+                 "Nothing is visible before the whole archive was read and every hash is right. "
+                 "Stopped in any way, the same command continues.");
+  in->add_option("FILE", import_.archive, "The tar; - for standard input")->required();
+  auto* to = in->add_option("--to", import_.to, "Cache that takes it in")
+                 ->check(CLI::IsMember({"primary", "secondary"}))
+                 ->capture_default_str();
+  in->add_option("--path", import_.path, "Root of the cache, when it is no location")
+      ->type_name("FOLDER")
+      ->excludes(to);
+  in->add_flag("--force", import_.force, "Move branches and tags that stand elsewhere here");
+  in->add_flag("--dry-run", import_.dry_run, "Only read the manifest and say what would be done");
 }
 
 Result<int> execute(Context const& context, CacheCommand const& command) {

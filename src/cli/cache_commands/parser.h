@@ -33,6 +33,7 @@ class CacheParser {
   void add_moving();
   void add_sharing();
   void add_adopt();
+  void add_archives();
   static void add_removal_flags(CLI::App* command, RemovalFlags& flags);
 
   CLI::App* cache_;
@@ -49,6 +50,8 @@ class CacheParser {
   CacheDedupCommand dedup_;
   CacheBridgeCommand bridge_;
   CacheAdoptCommand adopt_;
+  CacheExportCommand export_;
+  CacheImportCommand import_;
 };
 
 }  // namespace homelab::cli

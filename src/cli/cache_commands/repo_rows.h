@@ -1,61 +1,22 @@
 #pragma once
-// Repositories of the cache folders as rows for people and for scripts.
-#include <functional>
-#include <optional>
+// Repositories of the cache folders as rows for people.
 #include <string>
 #include <vector>
 
-#include "base/json.h"
-#include "cache/locations.h"
-#include "cache/scan.h"
+#include "care/repo_rows.h"
 
 namespace homelab::cli {
 
-/// What a list keeps of one repository: a scan of a large one is not kept.
-struct RepoRow {
-  cache::RepoType type = cache::RepoType::kModel;
-  std::string id;
-  std::string location;  ///< "primary", "secondary"
-  cache::Path folder;
-  std::uint64_t size_bytes = 0;  ///< each blob once
-  std::uint64_t disk_bytes = 0;  ///< blocks, without shared-store payloads and links
-  std::int64_t last_used_ns = 0;
-  std::vector<std::string> refs;
-  json::array revisions;
-  std::size_t snapshots = 0;
-  std::vector<cache::Problem> problems;
-  std::optional<std::vector<std::string>> registered_as;  ///< nullopt: no server was asked
-};
-[[nodiscard]] RepoRow to_row(cache::RepoScan const& repo, std::string location);
-
-struct RepoRows {
-  std::vector<RepoRow> repos;
-  std::vector<cache::Problem> problems;  ///< of the hub folders
-};
-/// Sizes, refs and what else a list needs; the files themselves are not looked through.
-/// All repositories of the primary and the secondary location; missing folders are empty. `stop` is
-/// asked after each repository; true ends with kCancelled.
-[[nodiscard]] Result<RepoRows> list_cached_repos(cache::Locations const& locations,
-                                                 std::function<bool()> const& stop = {});
-
-/// One repository wherever it stands: "org/name" of any type, or "dataset/org/name". kNotFound
-/// says what to do.
-struct PlacedScan {
-  std::string location;
-  cache::RepoScan scan;
-};
-[[nodiscard]] Result<std::vector<PlacedScan>> find_cached_repo(cache::Locations const& locations,
-                                                               std::string const& word);
+using care::find_cached_repo;
+using care::list_cached_repos;
+using care::PlacedScan;
+using care::RepoRow;
+using care::RepoRows;
+using care::time_json;
+using care::to_row;
 
 [[nodiscard]] std::string repo_table(std::vector<RepoRow> const& repos);
 /// Revisions and files of one repository.
 [[nodiscard]] std::string repo_text(PlacedScan const& repo);
-
-[[nodiscard]] json::object to_json(RepoRow const& row);
-/// The same fields and everything else about one repository.
-[[nodiscard]] json::object to_json(PlacedScan const& repo, RepoRow const& row);
-
-/// RFC 3339 in UTC; null for 0.
-[[nodiscard]] json::value time_json(std::int64_t ns_since_1970);
 
 }  // namespace homelab::cli

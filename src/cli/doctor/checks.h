@@ -20,10 +20,10 @@ namespace homelab::cli::doctor {
 
 /// One cache location as the settings name it.
 struct Place {
-  std::string name;  ///< "primary", "secondary"
+  std::string name;  ///< "primary", "secondary", "custom /the/root"
+  cache::LocationOptions location;
   std::string root;
   cache::HubFolder hub;
-  std::string origin;       ///< where the root came from
   bool by_default = false;  ///< nobody asked for it
 };
 

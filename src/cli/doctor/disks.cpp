@@ -74,17 +74,25 @@ void judge_room(Place const& place, cache::FileSystemFacts const& facts, Finding
 }
 
 void judge_limit(Machine const& machine, Place const& place, Findings& out) {
-  auto const kind = cache::parse_location_kind(place.name);
-  if (!kind || *kind == cache::LocationKind::kCustom) return;
-  auto const space = machine.locations.check_space(*kind, 0);
+  auto const space = machine.locations.check_space(place.location, 0);
   if (space.limit_gb <= 0) return;
   std::string const used =
       fmt::format("{:.1f} of {:.1f} GB of the limit are used", space.cache_size_gb, space.limit_gb);
-  std::string const name = *kind == cache::LocationKind::kPrimary ? "PRIMARY" : "SECONDARY";
+  auto const wider = [&] {
+    double const limit_gb = space.cache_size_gb * 1.5;
+    switch (place.location.kind) {
+      case cache::LocationKind::kPrimary:
+        return fmt::format("PRIMARY_CACHE_LIMIT_GB={:.0f}", limit_gb);
+      case cache::LocationKind::kSecondary:
+        return fmt::format("SECONDARY_CACHE_LIMIT_GB={:.0f}", limit_gb);
+      case cache::LocationKind::kCustom:
+        return fmt::format("{}={:.0f} in CUSTOM_CACHE_PATHS", place.root, limit_gb);
+    }
+    return std::string();
+  };
   if (space.cache_size_gb > space.limit_gb)
     out.push_back({Severity::kWarning, of(place, "the limit is exceeded: " + used),
-                   fmt::format("homelab-llm cache gc, or {}_CACHE_LIMIT_GB={:.0f}", name,
-                               space.cache_size_gb * 1.5)});
+                   "homelab-llm cache gc, or " + wider()});
   else if (space.warning)
     out.push_back(
         {Severity::kWarning, of(place, "the limit is near: " + used), "homelab-llm cache prune"});

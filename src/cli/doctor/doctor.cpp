@@ -11,6 +11,7 @@
 
 #include "../api_client.h"
 #include "../commands.h"
+#include "../container.h"
 #include "../exit_code.h"
 #include "../stop_signal.h"
 #include "base/os/events.h"
@@ -47,27 +48,18 @@ std::map<std::string, std::string> environment_now() {
 
 std::vector<Place> places_of(config::Settings const& settings, cache::Locations const& locations) {
   std::vector<Place> places;
-  for (auto const kind : {cache::LocationKind::kPrimary, cache::LocationKind::kSecondary}) {
-    bool const primary = kind == cache::LocationKind::kPrimary;
-    auto const resolved = locations.resolve(kind, std::nullopt);
-    auto const origin = primary ? settings.primary_root().origin : settings.secondary_root().origin;
-    places.push_back({std::string(to_string(kind)), resolved.root.string(), resolved.hub,
-                      (primary ? locations.primary() : locations.secondary()).origin,
-                      origin.source == config::Source::kDefault});
+  for (auto const& location : locations.all()) {
+    auto const resolved = locations.resolve(location);
+    bool by_default = false;  // nobody gets a custom one by default
+    if (location.kind == cache::LocationKind::kPrimary)
+      by_default = settings.primary_root().origin.source == config::Source::kDefault;
+    else if (location.kind == cache::LocationKind::kSecondary)
+      by_default = settings.secondary_root().origin.source == config::Source::kDefault;
+    std::string name(to_string(location.kind));
+    if (location.kind == cache::LocationKind::kCustom) name += " " + location.root;
+    places.push_back({std::move(name), location, resolved.root.string(), resolved.hub, by_default});
   }
   return places;
-}
-
-cache::ContainerHints hints_now(std::map<std::string, std::string> const& environment) {
-  constexpr std::size_t kMaxGroups = 64 * 1024;
-  cache::ContainerHints hints;
-  auto const mark = environment.find("HOMELAB_LLM_CONTAINER");
-  hints.marked = mark != environment.end() && mark->second == "1";
-  hints.docker_file = ::access("/.dockerenv", F_OK) == 0;
-  hints.podman_file = ::access("/run/.containerenv", F_OK) == 0;
-  hints.kubernetes = environment.contains("KUBERNETES_SERVICE_HOST");
-  hints.control_groups = os::read_file("/proc/1/cgroup", kMaxGroups).value_or("");
-  return hints;
 }
 
 /// Binding is the only answer that counts; nothing is ever accepted here.
@@ -182,7 +174,7 @@ Outcome execute(Context const& context, DoctorCommand const&) {
                   [&] { return ask_own_server(api); },
                   version_of,
                   StopSignal::raised};
-  machine.container = hints_now(machine.environment);
+  machine.container = container_hints();
   std::vector<GroupReport> groups;
   for (auto const& check : doctor::all_checks()) {
     if (StopSignal::raised()) return fail(Code::kCancelled, "stopped");

@@ -11,7 +11,15 @@ namespace homelab::cli::doctor {
 namespace {
 
 std::string setting_of(Place const& place) {
-  return place.name == "secondary" ? "SECONDARY_CACHE_PATH" : "PRIMARY_CACHE_PATH";
+  switch (place.location.kind) {
+    case cache::LocationKind::kPrimary:
+      return "PRIMARY_CACHE_PATH";
+    case cache::LocationKind::kSecondary:
+      return "SECONDARY_CACHE_PATH";
+    case cache::LocationKind::kCustom:
+      return "CUSTOM_CACHE_PATHS";
+  }
+  return "PRIMARY_CACHE_PATH";
 }
 
 Finding state_finding(Place const& place) {

@@ -11,6 +11,7 @@
 #include "api/routes.h"
 #include "base/json.h"
 #include "config/settings.h"
+#include "http/client.h"
 #include "http/local_client.h"
 #include "support/temp_dir.h"
 
@@ -54,6 +55,13 @@ class FakeRegistry : public registry::Registry {
   Status fail_load(std::int64_t, std::optional<std::string> const&,
                    std::optional<std::string> const&) override {
     return {};
+  }
+  Result<registry::Model> record_update_check(std::int64_t id, bool,
+                                              std::optional<std::string> const&) override {
+    return find_id(id);
+  }
+  Result<registry::Model> record_update(std::int64_t id, std::string const&) override {
+    return find_id(id);
   }
   Result<std::vector<std::string>> recover_interrupted_loads() override {
     return std::vector<std::string>{};
@@ -205,8 +213,13 @@ class ApiFixture {
         locations(location("primary"), location("secondary"), 0.9),
         usage(locations, std::chrono::minutes(5)),
         mirror({folder / "primary/hub"}),
-        router(api::make_router({registry, engines, locations, usage, mirror, settings, "9.9.9"})) {
-  }
+        client(http::Client::create({})),
+        downloader(hub::Downloader::create(*client, {}, {})),
+        hub{*client, {}, *downloader},
+        router(api::make_router(
+            {registry, engines, locations, usage, mirror, settings, jobs, hub, "9.9.9"})) {}
+  /// Jobs end before what they work with.
+  ~ApiFixture() { jobs.shutdown(); }
 
   /// Runs the handler; a pending answer is started with `pending`.
   http::Reply send(std::string const& method, std::string const& target, std::string body = {},
@@ -257,6 +270,10 @@ class ApiFixture {
   cache::Locations locations;
   cache::UsageMonitor usage;
   mirror::Mirror mirror;
+  std::unique_ptr<http::Client> client;
+  std::unique_ptr<hub::Downloader> downloader;
+  care::HubAccess hub;
+  jobs::JobBook jobs;
   http::Router router;
   std::shared_ptr<FakePending> pending;
 

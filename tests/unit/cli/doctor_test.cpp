@@ -55,7 +55,10 @@ class DoctorTest : public ::testing::Test {
   }
 
   static Place place(std::string name, fs::path const& root) {
-    return {std::move(name), root.string(), cache::hub_folder_of_root(root), "environment", false};
+    cache::LocationOptions location{root.string(), std::nullopt, 0, "environment"};
+    if (name == "secondary") location.kind = cache::LocationKind::kSecondary;
+    return {std::move(name), std::move(location), root.string(), cache::hub_folder_of_root(root),
+            false};
   }
 
   static Severity worst(Findings const& findings) {

@@ -40,6 +40,29 @@ TEST(Locations, HonourAnExplicitHubFolder) {
   EXPECT_EQ(chosen->resolved.hub.path, folder / "hub2");
 }
 
+TEST(Locations, CustomOnesComeFromTheSettings) {
+  test::TempDir const folder;
+  auto const locations = locations_of(settings_with(
+      {{"CUSTOM_CACHE_PATHS", "/mnt/a=5:/mnt/b"}, {"CACHE_RESERVE_GB", "3"}}, folder.path()));
+  ASSERT_EQ(locations.all().size(), 4U);
+  EXPECT_EQ(locations.all()[2].root, "/mnt/a");
+  EXPECT_EQ(locations.all()[2].limit_gb, 5);
+  EXPECT_EQ(locations.all()[3].root, "/mnt/b");
+  EXPECT_EQ(locations.all()[3].limit_gb, 0);
+  EXPECT_EQ(locations.reserve_gb(), 3);
+}
+
+TEST(ChooseLocation, TakesTheOnlyCustomOneWithoutAPath) {
+  test::TempDir const folder;
+  auto const one = locations_of(settings_with({{"CUSTOM_CACHE_PATHS", "/mnt/a"}}, folder.path()));
+  auto const chosen = choose_location(one, "custom", std::nullopt);
+  ASSERT_TRUE(chosen);
+  EXPECT_EQ(chosen->resolved.hub.path, "/mnt/a/hub");
+  auto const two =
+      locations_of(settings_with({{"CUSTOM_CACHE_PATHS", "/mnt/a:/mnt/b"}}, folder.path()));
+  EXPECT_FALSE(choose_location(two, "custom", std::nullopt));
+}
+
 TEST(ChooseLocation, WantsAPathForCustomOnly) {
   test::TempDir const folder;
   auto const locations = locations_of(settings_with({}, folder.path()));

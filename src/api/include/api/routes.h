@@ -6,8 +6,10 @@
 
 #include "cache/locations.h"
 #include "cache/usage_monitor.h"
+#include "care/work.h"
 #include "engine/engine_service.h"
 #include "http/router.h"
+#include "jobs/job_book.h"
 #include "mirror/mirror.h"
 #include "registry/registry.h"
 
@@ -17,7 +19,7 @@ class Settings;
 
 namespace homelab::api {
 
-/// What the routes call. Everything outlives the server.
+/// What the routes call. Everything outlives the server; the job book is shut down first.
 struct Services {
   registry::Registry& registry;
   engine::EngineService& engines;
@@ -25,6 +27,8 @@ struct Services {
   cache::UsageMonitor& usage;
   mirror::Mirror const& mirror;
   config::Settings const& settings;
+  jobs::JobBook& jobs;
+  care::HubAccess const& hub;
   std::string version;
 };
 

@@ -3,10 +3,14 @@
 // commands and the server.
 #include "cache/locations.h"
 #include "config/settings.h"
+#include "hub/downloader.h"
 
 namespace homelab::cli {
 
-/// Reads only the settings; no folder is looked at or made.
+/// Reads the settings and this process's mounts (design §3); no folder is made.
 [[nodiscard]] cache::Locations locations_of(config::Settings const& settings);
+
+/// What a download must leave free, and that it is refused where it would not last.
+[[nodiscard]] hub::Downloader::Options download_options_of(config::Settings const& settings);
 
 }  // namespace homelab::cli
