@@ -112,7 +112,8 @@ def test_an_adoption_that_is_killed_loses_nothing_and_is_finished_by_the_next_ru
             assert cache_tools.show(hub, REPO)["bad_blobs"] == []
             for link in hub.rglob("*"):
                 assert link.exists(), f"{link} dangles"
-        if list(source.glob("*.gguf")):
+        if list(source.iterdir()):
+            assert list(source.glob("*.gguf")), "the rest is no longer known as a model"
             run("adopt", hub, REPO, source, way)
             assert way == "link" or not list(source.iterdir())
         path = snapshot_download(REPO, cache_dir=hub, local_files_only=True)

@@ -66,18 +66,30 @@ class Repo:
         self.info_override = None
         self.page_size = None
         self.api_faults = []        # statuses (and headers) of the next API answers
+        self.history = {}           # commits that main has left, with their files
 
-    def is_lfs(self, path: str) -> bool:
-        return path.endswith((".safetensors", ".gguf", ".bin")) or len(self.files[path]) > 1 << 20
+    def move(self, files: dict, commit: str):
+        """main gets a new commit; the old one can still be asked for."""
+        self.history[self.commit] = self.files
+        self.files, self.commit = files, commit
 
-    def blob_name(self, path: str) -> str:
-        content = self.files[path]
-        return sha256(content) if self.is_lfs(path) else git_oid(content)
+    def at(self, revision: str):
+        """(commit, files)"""
+        commit, files = self.commit, self.files
+        return (revision, self.history[revision]) if revision in self.history else (commit, files)
 
-    def entries(self):
-        for path, content in sorted(self.files.items()):
+    def is_lfs(self, path: str, files: dict | None = None) -> bool:
+        return path.endswith((".safetensors", ".gguf", ".bin")) or len((files or self.files)[path]) > 1 << 20
+
+    def blob_name(self, path: str, files: dict | None = None) -> str:
+        content = (files or self.files)[path]
+        return sha256(content) if self.is_lfs(path, files) else git_oid(content)
+
+    def entries(self, files: dict | None = None):
+        files = files or self.files
+        for path, content in sorted(files.items()):
             entry = {"type": "file", "path": path, "size": len(content), "oid": git_oid(content)}
-            if self.is_lfs(path):
+            if self.is_lfs(path, files):
                 entry["oid"] = git_oid(sha256(content).encode())
                 entry["lfs"] = {"oid": sha256(content), "size": len(content), "pointerSize": 134}
             yield entry
@@ -216,19 +228,20 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if fault:
             return self._plain(fault[0], b"{}", fault[1])
         revision = urllib.parse.unquote(parts[at + 1]) if at < len(parts) else "main"
-        if revision not in ("main", repo.commit, "v1", "refs/pr/1"):
+        if revision not in ("main", repo.commit, "v1", "refs/pr/1", *repo.history):
             return self._error(404, "RevisionNotFound", "Invalid rev id")
+        commit, files = repo.at(revision)
         if at < len(parts) and parts[at] == "tree":
-            return self._tree(repo, url)
-        info = {"id": repo.id, "sha": repo.commit, "private": False, "gated": False, "tags": [], "downloads": 0,
-                "likes": 0, "siblings": [{"rfilename": path} for path in sorted(repo.files)]}
+            return self._tree(repo, files, url)
+        info = {"id": repo.id, "sha": commit, "private": False, "gated": False, "tags": [], "downloads": 0,
+                "likes": 0, "siblings": [{"rfilename": path} for path in sorted(files)]}
         self._plain(200, (repo.info_override or json.dumps(info)).encode(), {"Content-Type": "application/json"})
 
-    def _tree(self, repo, url):
+    def _tree(self, repo, files, url):
         headers = {"Content-Type": "application/json"}
         if repo.tree_override is not None:
             return self._plain(200, repo.tree_override.encode(), headers)
-        entries = list(repo.entries())
+        entries = list(repo.entries(files))
         if repo.page_size:
             start = int(urllib.parse.parse_qs(url.query).get("cursor", ["0"])[0])
             if start + repo.page_size < len(entries):
@@ -242,17 +255,19 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         path = urllib.parse.unquote(raw_path)
         if repo is None:
             return self._error(404, "RepoNotFound", "Repository not found")
-        if path not in repo.files:
-            return self._error(404, "EntryNotFound", "Entry not found", {"X-Repo-Commit": repo.commit})
+        commit, files = repo.at(revision)
+        if path not in files:
+            return self._error(404, "EntryNotFound", "Entry not found", {"X-Repo-Commit": commit})
         headers = {}
         if self.role == "hub":
-            headers = {"X-Repo-Commit": repo.commit, "ETag": f'"{repo.blob_name(path)}"', "Accept-Ranges": "bytes"}
+            etag = repo.blob_name(path, files)
+            headers = {"X-Repo-Commit": commit, "ETag": f'"{etag}"', "Accept-Ranges": "bytes"}
             if self.hub.redirect and self.command == "GET" and "?direct" not in self.path:
                 location = self.hub.sign(target) if self.hub.redirect == "cross" else f"{target}?direct"
                 return self._plain(302, b"", {**headers, "Location": location,
                                               "X-Linked-Etag": headers["ETag"],
-                                              "X-Linked-Size": str(len(repo.files[path]))})
-        self._content(path, repo.files[path], headers)
+                                              "X-Linked-Size": str(len(files[path]))})
+        self._content(path, files[path], headers)
 
     def _content(self, path, content, headers):
         fault = self.hub.take_fault(path) if self.command == "GET" else Fault()
