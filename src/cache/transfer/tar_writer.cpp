@@ -47,11 +47,13 @@ Entry link_entry(std::string const& name, std::string const& text) {
 struct TarWriter::State {
   Sink sink;
   Status failed;
+  bool abandoned = false;
   struct archive* archive = nullptr;
 
   static la_ssize_t take(struct archive* archive, void* self, void const* bytes,
                          std::size_t count) {
     auto& state = *static_cast<State*>(self);
+    if (state.abandoned) return -1;
     state.failed = state.sink({static_cast<std::byte const*>(bytes), count});
     if (state.failed) return static_cast<la_ssize_t>(count);
     archive_set_error(archive, -1, "the sink failed");
@@ -81,8 +83,9 @@ TarWriter::TarWriter(Sink sink) : state_(std::make_unique<State>()) {
 }
 
 TarWriter::~TarWriter() {
-  // What is not finished must not look finished.
-  archive_write_fail(state_->archive);
+  // What is not finished must not look finished: the padding and the end that libarchive would
+  // still write go nowhere. (archive_write_fail() would do that as well, but leaks.)
+  state_->abandoned = true;
   archive_write_free(state_->archive);
 }
 
