@@ -14,10 +14,11 @@ import pytest
 from fault_hub import FaultHub
 from interrupted_work import SCENARIOS, House, look
 from power_cut import Disk
+from seed import chosen_seed
 
 DRIVER = Path(interruptions.__file__)
 COUNT = int(os.environ.get("HOMELAB_LLM_INTERRUPTIONS", "150"))
-SEED = os.environ.get("HOMELAB_LLM_SEED") or str(random.SystemRandom().randrange(1 << 32))
+SEED = chosen_seed()
 
 
 def drive(*words, before=()):

@@ -18,10 +18,11 @@ import pytest
 from fault_hub import FaultHub, random_bytes
 from interrupted_work import files_of, folder_name
 from running import ROOT, command, environment
+from seed import chosen_seed
 from test_cli import FAKE_ENGINE
 
 SECONDS = float(os.environ.get("HOMELAB_LLM_SHARING_SECONDS", "20"))
-SEED = os.environ.get("HOMELAB_LLM_SEED") or str(random.SystemRandom().randrange(1 << 32))
+SEED = chosen_seed()
 OLD_PYTHON = ROOT / "build" / "venv-old-client" / "bin" / "python"
 CLIENTS = {"new": sys.executable, "old": OLD_PYTHON}
 SHARED, MOVING, OURS = ["org/one", "org/two"], "org/moving", "org/ours"
