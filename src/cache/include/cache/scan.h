@@ -1,8 +1,9 @@
 #pragma once
 // One pass over a hub folder: what is there, who refers to what, what is left over and what is
-// wrong. Reads only, follows nothing out of the repository's own blobs and the shared store
-// (hf-cache rules, §6, §8), never fails because of what it finds inside a repository. Opens
-// folders, small refs and the locks of unfinished files, nothing else. Thread-safe.
+// wrong. Changes nothing (kIndex: writes its index), follows nothing out of the repository's own
+// blobs and the shared store (hf-cache rules, §6, §8), never fails because of what it finds inside
+// a repository. Opens folders, small refs and the locks of unfinished files, nothing else.
+// Thread-safe.
 //
 // Blobs are read before snapshots, so while others download a blob may look unneeded for a moment;
 // who deletes takes the etag lock and scans the repository again (§10.14).
