@@ -124,8 +124,8 @@ TEST(JobBook, JobsRunOneAfterTheOtherInTheOrderInWhichTheyCame) {
 }
 
 TEST(JobBook, AWaitingJobThatIsCancelledNeverRuns) {
-  JobBook book;
   Held held;
+  JobBook book;
   auto const first = add(book, held.work());
   held.wait_until_begun();
   std::atomic<bool> ran = false;
@@ -146,8 +146,8 @@ TEST(JobBook, AWaitingJobThatIsCancelledNeverRuns) {
 }
 
 TEST(JobBook, ARunningJobIsToldToStopAndIsCancelledWhenItEnds) {
-  JobBook book;
   Held held;
+  JobBook book;
   auto const id = add(book, held.work());
   held.wait_until_begun();
   ASSERT_TRUE(book.cancel(id));
@@ -198,8 +198,8 @@ TEST(JobBook, RetryIsANewJobWithTheSameRequest) {
 }
 
 TEST(JobBook, AJobThatHasNotEndedCannotBeRetried) {
-  JobBook book;
   Held held;
+  JobBook book;
   auto const id = add(book, held.work());
   EXPECT_EQ(book.retry(id).error().code, Code::kFailedPrecondition);
   held.release();
@@ -214,8 +214,8 @@ TEST(JobBook, UnknownIdsAreNotFound) {
 }
 
 TEST(JobBook, AFullQueueRefusesMoreUntilSomethingIsDone) {
-  JobBook book({.queued = 2});
   Held held;
+  JobBook book({.queued = 2});
   auto const first = add(book, held.work());
   held.wait_until_begun();
   (void)add(book, gives(1));
@@ -272,8 +272,8 @@ TEST(JobBook, AListHasTheNewestFirstAndNoResults) {
 }
 
 TEST(JobBook, AWatcherSeesEveryStateInOrderAndTheLastProgress) {
-  JobBook book({.watch_every = std::chrono::milliseconds(0)});
   Held before;
+  JobBook book({.watch_every = std::chrono::milliseconds(0)});
   (void)add(book, before.work());
   before.wait_until_begun();
   auto const id = add(book, [](JobControl& control) -> Result<JobResult> {
@@ -296,8 +296,8 @@ TEST(JobBook, AWatcherSeesEveryStateInOrderAndTheLastProgress) {
 }
 
 TEST(JobBook, AWatcherThatHadEnoughIsNotCalledAgain) {
-  JobBook book({.watch_every = std::chrono::milliseconds(0)});
   Held before;
+  JobBook book({.watch_every = std::chrono::milliseconds(0)});
   (void)add(book, before.work());
   before.wait_until_begun();
   auto const id = add(book, gives(1));
@@ -312,8 +312,8 @@ TEST(JobBook, AWatcherThatHadEnoughIsNotCalledAgain) {
 }
 
 TEST(JobBook, ProgressIsToldToWatchersOnlyNowAndThenButKeptAlways) {
-  JobBook book({.watch_every = std::chrono::hours(1)});
   Held before;
+  JobBook book({.watch_every = std::chrono::hours(1)});
   (void)add(book, before.work());
   before.wait_until_begun();
   auto const id = add(book, [](JobControl& control) -> Result<JobResult> {
@@ -331,8 +331,8 @@ TEST(JobBook, ProgressIsToldToWatchersOnlyNowAndThenButKeptAlways) {
 }
 
 TEST(JobBook, ShutdownCancelsWhatRunsAndWhatWaitsAndRefusesMore) {
-  JobBook book;
   Held held;
+  JobBook book;
   auto const running = add(book, held.work());
   auto const waiting = add(book, gives(1));
   held.wait_until_begun();
