@@ -1,58 +1,36 @@
 #include "curl_library.h"
 
-#include <dlfcn.h>
-
-#include <stdexcept>
-#include <string>
+#include "base/os/shared_library.h"
 
 namespace homelab::http {
 namespace {
 
-constexpr char const* kFile = "libcurl.so.4";
-
-void* open_library() {
-  if (void* const library = ::dlopen(kFile, RTLD_NOW | RTLD_LOCAL)) return library;
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): glibc keeps it per thread
-  char const* const why = ::dlerror();
-  throw std::runtime_error(
-      std::string("libcurl cannot be loaded (install the package libcurl4): ") +
-      (why != nullptr ? why : kFile));
-}
-
-template <class Function>
-void find(void* library, char const* name, Function& function) {
-  void* const address = ::dlsym(library, name);
-  if (address == nullptr)
-    throw std::runtime_error(std::string("libcurl is too old: it has no ") + name);
-  function = reinterpret_cast<Function>(address);
-}
-
 CurlLibrary load() {
-  void* const library = open_library();
+  SharedLibrary const library("libcurl.so.4", "libcurl4");
   CurlLibrary out{};
-  find(library, "curl_global_init", out.global_init);
-  find(library, "curl_free", out.free);
-  find(library, "curl_slist_append", out.slist_append);
-  find(library, "curl_slist_free_all", out.slist_free_all);
-  find(library, "curl_easy_init", out.easy_init);
-  find(library, "curl_easy_cleanup", out.easy_cleanup);
-  find(library, "curl_easy_setopt", out.easy_setopt);
-  find(library, "curl_easy_getinfo", out.easy_getinfo);
-  find(library, "curl_easy_pause", out.easy_pause);
-  find(library, "curl_easy_strerror", out.easy_strerror);
-  find(library, "curl_multi_init", out.multi_init);
-  find(library, "curl_multi_cleanup", out.multi_cleanup);
-  find(library, "curl_multi_setopt", out.multi_setopt);
-  find(library, "curl_multi_add_handle", out.multi_add_handle);
-  find(library, "curl_multi_remove_handle", out.multi_remove_handle);
-  find(library, "curl_multi_info_read", out.multi_info_read);
-  find(library, "curl_multi_perform", out.multi_perform);
-  find(library, "curl_multi_poll", out.multi_poll);
-  find(library, "curl_multi_wakeup", out.multi_wakeup);
-  find(library, "curl_url", out.url);
-  find(library, "curl_url_cleanup", out.url_cleanup);
-  find(library, "curl_url_get", out.url_get);
-  find(library, "curl_url_set", out.url_set);
+  library.find("curl_global_init", out.global_init);
+  library.find("curl_free", out.free);
+  library.find("curl_slist_append", out.slist_append);
+  library.find("curl_slist_free_all", out.slist_free_all);
+  library.find("curl_easy_init", out.easy_init);
+  library.find("curl_easy_cleanup", out.easy_cleanup);
+  library.find("curl_easy_setopt", out.easy_setopt);
+  library.find("curl_easy_getinfo", out.easy_getinfo);
+  library.find("curl_easy_pause", out.easy_pause);
+  library.find("curl_easy_strerror", out.easy_strerror);
+  library.find("curl_multi_init", out.multi_init);
+  library.find("curl_multi_cleanup", out.multi_cleanup);
+  library.find("curl_multi_setopt", out.multi_setopt);
+  library.find("curl_multi_add_handle", out.multi_add_handle);
+  library.find("curl_multi_remove_handle", out.multi_remove_handle);
+  library.find("curl_multi_info_read", out.multi_info_read);
+  library.find("curl_multi_perform", out.multi_perform);
+  library.find("curl_multi_poll", out.multi_poll);
+  library.find("curl_multi_wakeup", out.multi_wakeup);
+  library.find("curl_url", out.url);
+  library.find("curl_url_cleanup", out.url_cleanup);
+  library.find("curl_url_get", out.url_get);
+  library.find("curl_url_set", out.url_set);
   return out;
 }
 
