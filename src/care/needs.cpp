@@ -6,7 +6,7 @@ namespace homelab::care {
 namespace {
 
 void add_needs(std::vector<cache::Need>& needs, cache::Locations const& locations,
-               RegisteredModel const& model) {
+               RegisteredModel const& model, NeededCommits commits) {
   std::string const why =
       fmt::format("{} as '{}'", model.loaded ? "loaded" : "registered", model.name);
   auto const reference = cache::ModelReference::parse(model.hf_path);
@@ -19,23 +19,30 @@ void add_needs(std::vector<cache::Need>& needs, cache::Locations const& location
   auto const resolved = locations.resolve(kind, model.cache_path);
   std::vector<cache::Path> hubs{resolved.hub.path};
   for (auto const& other : locations.readable_hub_folders(resolved)) hubs.push_back(other);
-  auto const commit = cache::CommitHash::parse(model.current_commit);
-  for (auto const& hub : hubs) {
-    cache::Need need{cache::RepoFolder(hub, reference->repo).path(), reference->revision.text(),
-                     std::nullopt, why};
-    if (commit) need.commit = *commit;
-    needs.push_back(std::move(need));
+  std::optional<cache::CommitHash> commit;
+  if (model.loaded || commits == NeededCommits::kOfAll) {
+    auto parsed = cache::CommitHash::parse(model.current_commit);
+    if (parsed) commit = std::move(*parsed);
   }
+  for (auto const& hub : hubs)
+    needs.push_back(
+        {cache::RepoFolder(hub, reference->repo).path(), reference->revision.text(), commit, why});
 }
 
 }  // namespace
 
+std::vector<cache::Need> needs_of(cache::Locations const& locations,
+                                  std::vector<RegisteredModel> const& models,
+                                  NeededCommits commits) {
+  std::vector<cache::Need> needs;
+  for (RegisteredModel const& model : models) add_needs(needs, locations, model, commits);
+  return needs;
+}
+
 Result<std::vector<cache::Need>> needs_of_models(Work const& work) {
   if (!work.models) return fail(Code::kInternal, "nobody knows which models are registered");
   ASSIGN_OR_RETURN(auto const models, work.models());
-  std::vector<cache::Need> needs;
-  for (RegisteredModel const& model : models) add_needs(needs, work.locations, model);
-  return needs;
+  return needs_of(work.locations, models, NeededCommits::kOfAll);
 }
 
 }  // namespace homelab::care

@@ -129,32 +129,6 @@ class Updater {
   std::vector<cache::Need> needs_;
 };
 
-/// Every registered model needs what its ref says; the one that is loaded also the commit it was
-/// loaded from, until it is loaded anew.
-std::vector<cache::Need> needs_of(cache::Locations const& locations,
-                                  std::vector<RegisteredModel> const& rows) {
-  std::vector<cache::Need> needs;
-  for (auto const& row : rows) {
-    auto const model = cache::ModelReference::parse(row.hf_path);
-    if (is_local_path(row.hf_path) || !model) {
-      needs.push_back({row.hf_path, std::nullopt, std::nullopt, "registered as " + row.name});
-      continue;
-    }
-    auto const kind = cache::parse_location_kind(row.location);
-    auto const resolved =
-        locations.resolve(kind.value_or(cache::LocationKind::kCustom), row.cache_path);
-    cache::Need need{cache::RepoFolder(resolved.hub.path, model->repo).path(),
-                     model->revision.text(), std::nullopt, "registered as " + row.name};
-    if (row.loaded) {
-      auto commit = cache::CommitHash::parse(row.current_commit);
-      if (commit) need.commit = std::move(*commit);
-      need.why = "loaded as " + row.name;
-    }
-    needs.push_back(std::move(need));
-  }
-  return needs;
-}
-
 json::value value_or_null(std::optional<cache::CommitHash> const& commit) {
   return commit ? json::value(commit->text()) : json::value(nullptr);
 }
@@ -207,7 +181,9 @@ Result<Updated> update(Work const& work, UpdateChoice const& choice) {
   if (!choice.names.empty() && plan.groups.empty())
     return fail(Code::kFailedPrecondition,
                 fmt::format("{}: {}", plan.others.front().name, plan.others.front().why));
-  Updater updater(work, choice, std::move(wanted), needs_of(work.locations, registered));
+  // What was loaded before a ref moved is old now, unless it still runs.
+  Updater updater(work, choice, std::move(wanted),
+                  needs_of(work.locations, registered, NeededCommits::kOfLoaded));
   Updated out;
   out.others = std::move(plan.others);
   for (auto const& group : plan.groups) {

@@ -85,6 +85,20 @@ TEST_F(ChoicesTest, AModelNeedsItsRefItsCommitAndEveryFolderItMayStandIn) {
   EXPECT_EQ(need.why, "loaded as 'mine'");
 }
 
+TEST_F(ChoicesTest, AnUpdateMayTakeTheCommitsOfModelsThatAreNotLoaded) {
+  std::vector<RegisteredModel> const models{
+      {"idle", "org/idle", "primary", {}, std::string(40, 'a'), false},
+      {"busy", "org/busy", "primary", {}, std::string(40, 'b'), true}};
+  auto const commits = [&](NeededCommits whose) {
+    std::vector<std::string> found;
+    for (auto const& need : needs_of(locations(), models, whose))
+      found.push_back(need.commit ? need.commit->text().substr(0, 1) : "none");
+    return found;
+  };
+  EXPECT_EQ(commits(NeededCommits::kOfAll), (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(commits(NeededCommits::kOfLoaded), (std::vector<std::string>{"none", "b"}));
+}
+
 TEST_F(ChoicesTest, ALocalModelNeedsItsPathWhateverIsInIt) {
   auto const needs = needs_of_models(work({{"mine", "/models/x.gguf", "primary", {}, "", false}}));
   ASSERT_EQ(needs->size(), 1U);

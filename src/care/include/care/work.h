@@ -94,7 +94,17 @@ struct ChosenLocation {
 [[nodiscard]] Result<std::vector<cache::Path>> chosen_repo_folders(
     std::vector<cache::Path> const& hub_folders, std::vector<std::string> const& words);
 
-/// What the registered models and the loaded one need of the cache.
+/// A registered model needs what its ref says. Who needs, beside that, the commit that it was last
+/// loaded from?
+enum class NeededCommits {
+  kOfAll,     ///< every registered model: what it was loaded from, it is to be loaded from again
+  kOfLoaded,  ///< the loaded one only: the others are loaded from where their ref is by then
+};
+/// What models need of the cache, in every folder that they may be read from.
+[[nodiscard]] std::vector<cache::Need> needs_of(cache::Locations const& locations,
+                                                std::vector<RegisteredModel> const& models,
+                                                NeededCommits commits);
+/// The same of all that Work::models knows, with the commits of all.
 [[nodiscard]] Result<std::vector<cache::Need>> needs_of_models(Work const& work);
 
 /// True for "./x", "../x", "/x", "~/x": a path, never a repository.
