@@ -1,7 +1,5 @@
 #include "care/update_plan.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <set>
 
@@ -42,18 +40,10 @@ void add_row(UpdatePlan& plan, cache::Locations const& locations, RegisteredMode
   }
 }
 
-std::string known_names(std::vector<RegisteredModel> const& rows) {
-  constexpr std::size_t kShownNames = 10;
-  if (rows.empty()) return "no model is registered yet";
+std::vector<std::string> names_of(std::vector<RegisteredModel> const& rows) {
   std::vector<std::string> names;
-  for (auto const& row : rows) {
-    if (names.size() == kShownNames) {
-      names.emplace_back("...");
-      break;
-    }
-    names.push_back(row.name);
-  }
-  return fmt::format("registered are: {}", fmt::join(names, ", "));
+  for (auto const& row : rows) names.push_back(row.name);
+  return names;
 }
 
 }  // namespace
@@ -74,9 +64,7 @@ Result<UpdatePlan> plan_update(cache::Locations const& locations,
   for (auto const& name : names) {
     auto const named = [&](RegisteredModel const& row) { return row.name == trim(name); };
     auto const found = std::ranges::find_if(rows, named);
-    if (found == rows.end())
-      return fail(Code::kNotFound,
-                  fmt::format("no model is named '{}'; {}", trim(name), known_names(rows)));
+    if (found == rows.end()) return fail(no_model_named(name, names_of(rows)));
     wanted.insert(found->name);
   }
   std::erase_if(plan.groups, [&](UpdateGroup const& group) {

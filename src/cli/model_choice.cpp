@@ -13,24 +13,9 @@
 namespace homelab::cli {
 namespace {
 
-constexpr std::size_t kShownNames = 10;
-
 bool taken(std::vector<ModelRow> const& rows, std::string_view name) {
   return std::any_of(rows.begin(), rows.end(),
                      [&](ModelRow const& row) { return row.name == name; });
-}
-
-std::string known_names(std::vector<ModelRow> const& rows) {
-  if (rows.empty()) return "no model is registered yet";
-  std::vector<std::string> names;
-  for (auto const& row : rows) {
-    if (names.size() == kShownNames) {
-      names.emplace_back("...");
-      break;
-    }
-    names.push_back(row.name);
-  }
-  return fmt::format("registered are: {}", fmt::join(names, ", "));
 }
 
 Result<std::string> free_name(std::vector<ModelRow> const& rows, std::string const& reference) {
@@ -67,8 +52,9 @@ Result<ModelRow> row_named(std::vector<ModelRow> const& rows, std::string_view n
   auto const found = std::find_if(rows.begin(), rows.end(),
                                   [&](ModelRow const& row) { return row.name == trim(name); });
   if (found != rows.end()) return *found;
-  return fail(Code::kNotFound,
-              fmt::format("no model is named '{}'; {}", trim(name), known_names(rows)));
+  std::vector<std::string> names;
+  for (auto const& row : rows) names.push_back(row.name);
+  return fail(care::no_model_named(name, names));
 }
 
 Result<std::variant<ModelRow, NewRegistration>> choose_model(std::vector<ModelRow> const& rows,

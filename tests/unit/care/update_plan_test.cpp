@@ -54,5 +54,15 @@ TEST(UpdatePlan, ANameThatIsNotRegisteredIsAnError) {
   EXPECT_EQ(made.error().code, Code::kNotFound);
 }
 
+TEST(NoModelNamed, SaysWhatThereIsAndNotEndlesslyMuch) {
+  EXPECT_EQ(no_model_named(" x ", {}),
+            (Error{Code::kNotFound, "no model is named 'x'; no model is registered yet"}));
+  EXPECT_EQ(no_model_named("x", {"a", "b"}).message, "no model is named 'x'; registered are: a, b");
+  std::vector<std::string> ten(10, "n");
+  EXPECT_TRUE(no_model_named("x", ten).message.ends_with("n, n"));
+  ten.emplace_back("last");
+  EXPECT_TRUE(no_model_named("x", ten).message.ends_with("n, n, ..."));
+}
+
 }  // namespace
 }  // namespace homelab::care

@@ -107,6 +107,10 @@ enum class NeededCommits {
 /// The same of all that Work::models knows, with the commits of all.
 [[nodiscard]] Result<std::vector<cache::Need>> needs_of_models(Work const& work);
 
+/// kNotFound: "no model is named 'x'; registered are: a, b", at most ten of `registered`.
+[[nodiscard]] Error no_model_named(std::string_view name,
+                                   std::vector<std::string> const& registered);
+
 /// True for "./x", "../x", "/x", "~/x": a path, never a repository.
 [[nodiscard]] bool is_local_path(std::string_view word);
 /// `text` as an absolute path; `~` is the user's home.
