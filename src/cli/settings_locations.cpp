@@ -1,4 +1,4 @@
-#include "locations.h"
+#include "cli/settings_locations.h"
 
 #include <optional>
 #include <utility>
