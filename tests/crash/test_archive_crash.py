@@ -16,6 +16,7 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 import cache_tools  # noqa: E402
+from cache_tools import run_or_crash  # noqa: E402
 from huggingface_hub import scan_cache_dir, snapshot_download  # noqa: E402
 
 REPO = "org/name"
@@ -25,15 +26,6 @@ NEW = "b" * 40
 RANDOM = random.Random(7)
 SHARED = {"config.json": b'{"v": 1}', "sub/model.gguf": RANDOM.randbytes(400_000), "empty": b""}
 NEW_FILES = {**SHARED, "new.gguf": RANDOM.randbytes(2500)}
-
-
-def run(*words, crash_at=None):
-    """What the program printed; None when it was ended by the crash."""
-    program = cache_tools.PROBE if crash_at is None else cache_tools.CRASH_WRITER
-    env = {} if crash_at is None else {"HOMELAB_LLM_CRASH_AT_STEP": str(crash_at)}
-    done = cache_tools.run(program, *words, env=env, check=crash_at is None)
-    assert done.returncode in (0, cache_tools.CRASHED), done.stdout + done.stderr
-    return done.stdout if done.returncode == 0 else None
 
 
 def make_hub(folder):
@@ -49,15 +41,15 @@ def reads(hub, revision, files):
 
 def test_an_export_that_is_killed_leaves_no_half_file_and_the_next_run_writes_the_whole(tmp_path):
     hub = make_hub(tmp_path)
-    run("export", hub, REPO, tmp_path / "right.tar")
+    run_or_crash("export", hub, REPO, tmp_path / "right.tar")
     right = (tmp_path / "right.tar").read_bytes()
     for step in range(1, 1000):
         folder = tmp_path / f"out{step}"
         folder.mkdir()
-        finished = run("export", hub, REPO, folder / "name.tar", crash_at=step) is not None
+        finished = run_or_crash("export", hub, REPO, folder / "name.tar", crash_at=step) is not None
         if (folder / "name.tar").exists():
             assert (folder / "name.tar").read_bytes() == right
-        run("export", hub, REPO, folder / "name.tar")
+        run_or_crash("export", hub, REPO, folder / "name.tar")
         assert (folder / "name.tar").read_bytes() == right
         assert [path.name for path in folder.iterdir()] == ["name.tar"]
         shutil.rmtree(folder)
@@ -69,11 +61,11 @@ def test_an_export_that_is_killed_leaves_no_half_file_and_the_next_run_writes_th
 
 def test_an_import_that_is_killed_shows_nothing_wrong_and_is_finished_by_the_next_run(tmp_path):
     tar = tmp_path / "name.tar"
-    run("export", make_hub(tmp_path), REPO, tar)
+    run_or_crash("export", make_hub(tmp_path), REPO, tar)
     resumed = present = 0
     for step in range(1, 1000):
         hub = tmp_path / f"hub{step}"
-        finished = run("import", hub, tar, crash_at=step) is not None
+        finished = run_or_crash("import", hub, tar, crash_at=step) is not None
         if (hub / FOLDER).exists():
             assert cache_tools.show(hub, REPO)["bad_blobs"] == []
         for link in hub.rglob("*"):
@@ -81,7 +73,7 @@ def test_an_import_that_is_killed_shows_nothing_wrong_and_is_finished_by_the_nex
         for ref, files in (("v1", SHARED), ("main", NEW_FILES)):
             if (hub / FOLDER / "refs" / ref).exists():
                 reads(hub, ref, files)
-        again = json.loads(run("import", hub, tar))
+        again = json.loads(run_or_crash("import", hub, tar))
         assert again["present"] + again["resumed"] + again["written"] == again["content"]
         resumed = max(resumed, again["resumed"])
         present = max(present, again["present"])
@@ -112,10 +104,10 @@ def test_a_gc_beside_the_repositories_that_is_killed_is_finished_by_the_next_run
     for step in range(1, 100):
         hub = tmp_path / f"hub{step}"
         shutil.copytree(model, hub, symlinks=True)
-        finished = run("gc", hub, crash_at=step) is not None
+        finished = run_or_crash("gc", hub, crash_at=step) is not None
         reads(hub, "v1", SHARED)
         reads(hub, "main", NEW_FILES)
-        run("gc", hub)
+        run_or_crash("gc", hub)
         assert [path.name for path in (hub / "blobs" / "cd").iterdir()] == ["cd" * 32 + ".lock"]
         assert not (hub / "tmpabc_1234").exists() and not list((hub / cell.relative_to(model)).iterdir())
         reads(hub, "main", NEW_FILES)

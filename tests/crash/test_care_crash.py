@@ -19,12 +19,12 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 ROOT = Path(__file__).resolve().parents[1]
 sys.path += [str(ROOT / "support"), str(ROOT / "functional")]
 
+from cache_tools import run_or_crash  # noqa: E402
 from fault_hub import git_oid, random_bytes  # noqa: E402
 from huggingface_hub import scan_cache_dir, snapshot_download  # noqa: E402
-from running import PROGRAM, command, environment  # noqa: E402
+from running import PROGRAM, environment  # noqa: E402
 
-CRASHED = 137
-CRASH_PROGRAM = PROGRAM.with_name("homelab-llm-crash")
+PROGRAMS = (PROGRAM, PROGRAM.with_name("homelab-llm-crash"))
 REPO = "org/model"
 OLD, NEW = "a" * 40, "b" * 40
 SHARED = random_bytes(40_000, 1)
@@ -63,11 +63,7 @@ class House:
                                DATABASE_PATH=folder / "models.db", HF_HUB_OFFLINE="1", HOMELAB_LLM_PORT="1")
 
     def run(self, *words, crash_at=None):
-        env = {**self.env, **({"HOMELAB_LLM_CRASH_AT_STEP": str(crash_at)} if crash_at else {})}
-        program = CRASH_PROGRAM if crash_at else PROGRAM
-        done = command(env, self.folder, "cache", *words, program=program)
-        assert done.returncode in (0, CRASHED), (words, crash_at, done.returncode, done.stdout, done.stderr)
-        return done.returncode
+        return run_or_crash("cache", *words, crash_at=crash_at, programs=PROGRAMS, env=self.env, folder=self.folder)
 
     def check(self, whole=(NEW,)):
         """What is visible is right, and the revisions in `whole` are complete."""
@@ -86,13 +82,13 @@ class House:
 
 
 def again(house, words):
-    assert house.run(*words) == 0
+    house.run(*words)
 
 
 def and_collect(house, words):
     """The revision may be out of sight already; then the rest of it is garbage."""
     again(house, words)
-    assert house.run("gc", "--older-than", "0s", "--yes", "--now") == 0
+    house.run("gc", "--older-than", "0s", "--yes", "--now")
 
 
 def crash_everywhere(tmp_path, prepare, words, check, finish=again):
@@ -100,9 +96,9 @@ def crash_everywhere(tmp_path, prepare, words, check, finish=again):
     for step in range(1, 400):
         house = House(tmp_path / str(step))
         prepare(house)
-        code = house.run(*words, crash_at=step)
+        ended = house.run(*words, crash_at=step) is not None
         check(house)
-        if code == 0:
+        if ended:
             return step - 1
         finish(house, words)
         check(house, done=True)

@@ -4,7 +4,6 @@ Whatever the moment: no link to a missing blob, no ref without its snapshot, wha
 run finishes, and what was removed comes back byte for byte.
 """
 
-import json
 import os
 import random
 import shutil
@@ -17,6 +16,7 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 import cache_tools  # noqa: E402
+from cache_tools import run_or_crash  # noqa: E402
 from huggingface_hub import scan_cache_dir, snapshot_download  # noqa: E402
 
 REPO, FOLDER = "org/name", "models--org--name"
@@ -34,10 +34,6 @@ def fill(hub, tmp_path):
         source = cache_tools.make_source(tmp_path / f"source-{ref}", FILES[commit])
         cache_tools.write(hub, REPO, commit, ref, source)
     return hub
-
-
-def crash(step, *words):
-    return cache_tools.run(cache_tools.CRASH_WRITER, *words, env={"HOMELAB_LLM_CRASH_AT_STEP": str(step)}, check=False)
 
 
 def state(hub):
@@ -74,12 +70,11 @@ def crash_everywhere(tmp_path, words, finish):
     for step in range(1, 1000):
         hub = tmp_path / f"hub{step}"
         shutil.copytree(template, hub, symlinks=True)
-        done = crash(step, *[str(word).replace("HUB", str(hub)) for word in words])
-        assert done.returncode in (0, cache_tools.CRASHED), done.stderr
+        ended = run_or_crash(*[str(word).replace("HUB", str(hub)) for word in words], crash_at=step) is not None
         seen = check(hub)
-        finish(hub, seen, done.returncode == 0)
+        finish(hub, seen, ended)
         shutil.rmtree(hub)
-        if done.returncode == 0:
+        if ended:
             return steps
         steps += 1
     raise AssertionError("it never ended")
@@ -93,11 +88,11 @@ def test_a_removed_revision_is_whole_or_gone_and_undo_is_exact(tmp_path):
         states.add(tuple(sorted(seen)))
         assert seen[NEW] == {"main"}
         if OLD in seen:
-            cache_tools.run(cache_tools.PROBE, "remove", hub, f"{REPO}@{OLD}", "trash")
+            run_or_crash("remove", hub, f"{REPO}@{OLD}", "trash")
         assert check(hub) == {NEW: {"main"}}
         left = state(hub)
         # What an earlier run took comes back after what the second took.
-        while "restored" in cache_tools.run(cache_tools.PROBE, "undo", hub).stdout:
+        while "restored" in run_or_crash("undo", hub):
             pass
         assert state(hub) == before
         assert set(left) < set(before)
@@ -109,7 +104,7 @@ def test_a_removed_revision_is_whole_or_gone_and_undo_is_exact(tmp_path):
 def test_a_removed_repository_leaves_nothing_after_the_second_run(tmp_path):
     def finish(hub, seen, ended):
         if (hub / FOLDER).exists():
-            cache_tools.run(cache_tools.PROBE, "remove", hub, REPO, "now")
+            run_or_crash("remove", hub, REPO, "now")
         assert not (hub / FOLDER).exists()
         assert check(hub) == {}
 
@@ -120,17 +115,16 @@ def test_an_interrupted_undo_shows_only_whole_revisions_and_is_continued(tmp_pat
     before = state(fill(tmp_path / "reference", tmp_path))
     for step in range(1, 1000):
         hub = fill(tmp_path / f"hub{step}", tmp_path)
-        cache_tools.run(cache_tools.PROBE, "remove", hub, REPO, "trash")
+        run_or_crash("remove", hub, REPO, "trash")
         assert check(hub) == {}
-        done = crash(step, "undo", hub)
-        assert done.returncode in (0, cache_tools.CRASHED), done.stderr
+        ended = run_or_crash("undo", hub, crash_at=step) is not None
         for link in hub.glob("models--*/snapshots/**/*"):
             assert not link.is_symlink() or link.exists(), f"dangling {link}"
         for ref in (hub / FOLDER / "refs").glob("*"):
             assert (hub / FOLDER / "snapshots" / ref.read_text()).is_dir(), "a ref is the last to come back"
-        cache_tools.run(cache_tools.PROBE, "undo", hub)
+        run_or_crash("undo", hub)
         assert state(hub) == before
-        if done.returncode == 0:
+        if ended:
             assert step > 10
             return
     raise AssertionError("it never ended")
@@ -146,13 +140,12 @@ def move_everywhere(tmp_path, prepare):
         hub = fill(tmp_path / f"hub{step}", tmp_path)
         target = tmp_path / f"target{step}"
         prepare(target)
-        done = crash(step, "move", hub, target, FOLDER)
-        assert done.returncode in (0, cache_tools.CRASHED), done.stderr
+        ended = run_or_crash("move", hub, target, FOLDER, crash_at=step) is not None
         assert whole(hub) or whole(target)
         check(hub)
-        cache_tools.run(cache_tools.PROBE, "move", hub, target, FOLDER)
+        run_or_crash("move", hub, target, FOLDER)
         assert whole(target) and not (hub / FOLDER).exists()
-        if done.returncode == 0:
+        if ended:
             return step - 1
     raise AssertionError("it never ended")
 
@@ -178,14 +171,13 @@ def test_a_copy_to_another_file_system_has_one_whole_side_at_every_moment(tmp_pa
     try:
         for step in range(1, 1000):
             hub, target = fill(tmp_path / f"hub{step}", tmp_path), place / f"target{step}"
-            done = crash(step, "move", hub, target, FOLDER)
-            assert done.returncode in (0, cache_tools.CRASHED), done.stderr
+            ended = run_or_crash("move", hub, target, FOLDER, crash_at=step) is not None
             assert whole(hub) or whole(target)
-            cache_tools.run(cache_tools.PROBE, "move", hub, target, FOLDER)
+            run_or_crash("move", hub, target, FOLDER)
             assert whole(target) and not (hub / FOLDER).exists()
             assert list(target.rglob("*.part")) == []
             shutil.rmtree(target)
-            if done.returncode == 0:
+            if ended:
                 assert step > 30
                 return
         raise AssertionError("it never ended")
@@ -204,6 +196,6 @@ def test_a_damaged_blob_stops_the_copy_and_the_source_stays(tmp_path):
         done = cache_tools.run(cache_tools.PROBE, "move", hub, place, FOLDER, check=False)
         assert done.returncode == 1 and "damaged" in done.stderr
         assert state(hub) == before
-        assert json.loads(cache_tools.run(cache_tools.PROBE, "show", place, REPO, "main").stdout)["commit"] is None
+        assert cache_tools.show(place, REPO)["commit"] is None
     finally:
         shutil.rmtree(place)

@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 import cache_tools  # noqa: E402
 import pytest  # noqa: E402
+from cache_tools import run_or_crash  # noqa: E402
 from huggingface_hub import scan_cache_dir, snapshot_download  # noqa: E402
 
 REPO = "org/name"
@@ -28,14 +29,6 @@ SHARED = {"config.json": b'{"v": 1}', "sub/model.gguf": RANDOM.randbytes(3000), 
 OLD_FILES = {**SHARED, "old.gguf": RANDOM.randbytes(2000)}
 NEW_FILES = {**SHARED, "new.gguf": RANDOM.randbytes(2500), "config.json": b'{"v": 2}'}
 XET = "cd" * 32
-
-
-def run(*words, crash_at=None):
-    program = cache_tools.PROBE if crash_at is None else cache_tools.CRASH_WRITER
-    env = {} if crash_at is None else {"HOMELAB_LLM_CRASH_AT_STEP": str(crash_at)}
-    done = cache_tools.run(program, *words, env=env, check=crash_at is None)
-    assert done.returncode in (0, cache_tools.CRASHED), done.stdout + done.stderr
-    return done.returncode == 0
 
 
 def reads(hub, commit, files):
@@ -71,11 +64,11 @@ def test_a_bridge_that_is_killed_loses_nothing_and_is_finished_by_the_next_run(t
     for step in range(1, 1000):
         root = tmp_path / f"root{step}"
         shutil.copytree(model, root, symlinks=True)
-        finished = run("bridge", root, crash_at=step)
+        finished = run_or_crash("bridge", root, crash_at=step) is not None
         reads(root, *in_root)
         if in_hub:
             reads(root / "hub", *in_hub)
-        run("bridge", root)
+        run_or_crash("bridge", root)
         for hub in (root, root / "hub"):
             for wanted in filter(None, (in_root, in_hub)):
                 reads(hub, *wanted)
@@ -101,7 +94,7 @@ def test_an_adoption_that_is_killed_loses_nothing_and_is_finished_by_the_next_ru
         source = tmp_path / f"source{step}"
         hub = tmp_path / f"hub{step}"
         shutil.copytree(model, source)
-        finished = run("adopt", hub, REPO, source, way, crash_at=step)
+        finished = run_or_crash("adopt", hub, REPO, source, way, crash_at=step) is not None
         # Every file is where it was, or a blob under its own name.
         for name, content in files.items():
             blob = hub / FOLDER / "blobs" / (hashlib.sha256(content).hexdigest() if name.endswith("gguf") else
@@ -114,7 +107,7 @@ def test_an_adoption_that_is_killed_loses_nothing_and_is_finished_by_the_next_ru
                 assert link.exists(), f"{link} dangles"
         if list(source.iterdir()):
             assert list(source.glob("*.gguf")), "the rest is no longer known as a model"
-            run("adopt", hub, REPO, source, way)
+            run_or_crash("adopt", hub, REPO, source, way)
             assert way == "link" or not list(source.iterdir())
         path = snapshot_download(REPO, cache_dir=hub, local_files_only=True)
         assert cache_tools.read_tree(path) == files

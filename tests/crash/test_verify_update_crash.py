@@ -18,13 +18,13 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 ROOT = Path(__file__).resolve().parents[1]
 sys.path += [str(ROOT / "support"), str(ROOT / "functional")]
 
+from cache_tools import run_or_crash  # noqa: E402
 from fault_hub import FaultHub, random_bytes  # noqa: E402
 from huggingface_hub import hf_hub_download, scan_cache_dir  # noqa: E402
-from running import PROGRAM, command, environment  # noqa: E402
+from running import PROGRAM, environment  # noqa: E402
 from test_cli import FAKE_ENGINE  # noqa: E402
 
-CRASHED = 137
-CRASH_PROGRAM = PROGRAM.with_name("homelab-llm-crash")
+PROGRAMS = (PROGRAM, PROGRAM.with_name("homelab-llm-crash"))
 REPO = "org/tiny-GGUF"
 GGUF = "tiny.Q4_1.gguf"
 OLD_CONTENT = b"GGUF" + random_bytes(300_000, 1)
@@ -57,10 +57,7 @@ class House:
         shutil.copytree(self.template, self.folder, symlinks=True)
 
     def run(self, *words, crash_at=None):
-        env = {**self.env, **({"HOMELAB_LLM_CRASH_AT_STEP": str(crash_at)} if crash_at else {})}
-        done = command(env, self.folder, *words, program=CRASH_PROGRAM if crash_at else PROGRAM)
-        assert done.returncode in (0, *([CRASHED] if crash_at else [])), (words, crash_at, done.stdout, done.stderr)
-        return done.returncode
+        return run_or_crash(*words, crash_at=crash_at, programs=PROGRAMS, env=self.env, folder=self.folder)
 
     def ref(self):
         return (self.path / "refs" / "main").read_text()
@@ -91,15 +88,15 @@ def test_a_repair_never_loses_the_bad_content_before_the_good_one_is_there(house
     words = ("cache", "verify", "--repair")
     for step in range(1, MOST_STEPS):
         house.restore()
-        code = house.run(*words, crash_at=step)
+        ended = house.run(*words, crash_at=step) is not None
         quarantine = house.hub / ".locks/.homelab-llm/quarantine"
         kept = [path.read_bytes() for path in quarantine.rglob("*") if path.is_file()]
         seen = blob.read_bytes() if blob.exists() else None
         assert seen in (None, bytes(bad), OLD_CONTENT), step
         assert seen == OLD_CONTENT or bytes(bad) in (seen, *kept), step
-        if code == 0:
+        if ended:
             break
-        assert house.run(*words) == 0
+        house.run(*words)
         assert blob.read_bytes() == OLD_CONTENT and house.python_reads(house.old) == OLD_CONTENT
         house.scanner_is_content()
     assert 5 < step < MOST_STEPS - 1, "each step of moving, fetching and removing was reached"
@@ -113,13 +110,13 @@ def test_an_update_and_its_way_back_are_whole_at_every_moment(house):
     for words, goal in ((("update", "tiny"), house.repo.commit), (("update", "tiny", "--rollback"), house.old)):
         for step in range(1, MOST_STEPS):
             house.restore()
-            code = house.run(*words, crash_at=step)
+            ended = house.run(*words, crash_at=step) is not None
             assert house.python_reads(house.ref()) == contents[house.ref()], (words, step)
             house.scanner_is_content()
-            if code == 0:
+            if ended:
                 break
             if house.ref() != goal:  # what was not reached is reached by the same command
-                assert house.run(*words) == 0
+                house.run(*words)
             assert house.ref() == goal and house.python_reads(goal) == contents[goal]
             house.scanner_is_content()
             if words[-1] == "tiny":

@@ -26,10 +26,26 @@ def run(program, *arguments, env=None, check=True):
     )
 
 
-def write(hub, repo, commit, revision, source, *, program=PROBE, crash_at=None):
-    """Publishes the files below `source`; with `crash_at`, the program ends itself before that step."""
-    env = {} if crash_at is None else {"HOMELAB_LLM_CRASH_AT_STEP": str(crash_at)}
-    return run(program, "write", hub, repo, commit, revision, source, env=env, check=crash_at is None)
+def run_or_crash(*words, crash_at=None, programs=(PROBE, CRASH_WRITER), env=None, folder=None):
+    """What the program printed. With `crash_at` the second of `programs` runs, which ends itself before that change to
+    the disk, counted from 1: None when it did, what it printed when it has fewer. Any other end is a failure.
+
+    `env` is the whole environment; without, that of this process."""
+    whole, crashing = programs
+    env = dict(os.environ if env is None else env)
+    if crash_at is not None:
+        env["HOMELAB_LLM_CRASH_AT_STEP"] = str(crash_at)
+    done = subprocess.run([str(whole if crash_at is None else crashing), *map(str, words)], cwd=folder, env=env,
+                          capture_output=True, text=True, timeout=300)
+    if crash_at is not None and done.returncode == CRASHED:
+        return None
+    assert done.returncode == 0, (words, crash_at, done.returncode, done.stdout, done.stderr)
+    return done.stdout
+
+
+def write(hub, repo, commit, revision, source, *, crash_at=None):
+    """Publishes the files below `source`; `crash_at` and the answer as in run_or_crash()."""
+    return run_or_crash("write", hub, repo, commit, revision, source, crash_at=crash_at)
 
 
 def show(hub, repo, revision="main"):
