@@ -145,9 +145,9 @@ Status check_value(Setting const& row, Value const& value) {
 std::optional<std::vector<RootItem>> parse_custom_roots(std::string_view text) {
   constexpr std::size_t kMaxRoots = 64;
   std::vector<RootItem> items;
-  while (true) {
-    auto const colon = text.find(':');
-    std::string_view one = trim(text.substr(0, colon));
+  for (auto const part : split(text, ':')) {
+    if (items.size() == kMaxRoots) return std::nullopt;
+    std::string_view one = trim(part);
     RootItem item;
     auto const equals = one.rfind('=');
     // A folder may have '=' in its name: only a number behind the last one is a quota.
@@ -158,26 +158,21 @@ std::optional<std::vector<RootItem>> parse_custom_roots(std::string_view text) {
     if (!one.starts_with('/') && !one.starts_with("~/")) return std::nullopt;
     item.path = one;
     items.push_back(std::move(item));
-    if (items.size() > kMaxRoots) return std::nullopt;
-    if (colon == std::string_view::npos) return items;
-    text.remove_prefix(colon + 1);
   }
+  return items;
 }
 
 std::optional<std::vector<Settings::PathPair>> parse_path_map(std::string_view text) {
   std::vector<Settings::PathPair> pairs;
-  while (true) {
-    auto const colon = text.find(':');
-    std::string_view const one = trim(text.substr(0, colon));
-    auto const equals = one.find('=');
+  for (auto const part : split(text, ':')) {
+    auto const equals = part.find('=');
     if (equals == std::string_view::npos) return std::nullopt;
-    auto const host = trim(one.substr(0, equals));
-    auto const here = trim(one.substr(equals + 1));
+    auto const host = trim(part.substr(0, equals));
+    auto const here = trim(part.substr(equals + 1));
     if (!host.starts_with('/') || !here.starts_with('/')) return std::nullopt;
     pairs.push_back({std::string(host), std::string(here)});
-    if (colon == std::string_view::npos) return pairs;
-    text.remove_prefix(colon + 1);
   }
+  return pairs;
 }
 
 std::optional<bool> parse_switch(std::string_view text) {
