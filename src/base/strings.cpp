@@ -118,6 +118,15 @@ std::string human_bytes(std::uint64_t bytes) {
   return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", value, kUnits[unit]);
 }
 
+std::string exact_bytes(std::uint64_t bytes) {
+  return fmt::format("{} ({})", human_bytes(bytes), counted(bytes, "byte"));
+}
+
+std::string counted(std::uint64_t number, std::string_view one, std::string_view many) {
+  if (number == 1) return fmt::format("1 {}", one);
+  return many.empty() ? fmt::format("{} {}s", number, one) : fmt::format("{} {}", number, many);
+}
+
 std::optional<std::uint64_t> parse_uint(std::string_view text) {
   std::uint64_t value = 0;
   auto const result = std::from_chars(text.data(), text.data() + text.size(), value);

@@ -22,14 +22,14 @@ Result<Room> look(Path const& hub_folder, std::uint64_t needed_bytes) {
   for (TrashRecord const& record : records)
     if (!record.in_use) room.trash_bytes += record.disk_bytes;
   if (needed_bytes <= room.free_bytes + room.trash_bytes) return room;
-  return fail(Code::kResourceExhausted,
-              fmt::format("{}: {} ({} bytes) are needed, {} are free on this file system{}; free "
-                          "some space or use another cache location",
-                          hub_folder.string(), human_bytes(needed_bytes), needed_bytes,
-                          human_bytes(room.free_bytes),
-                          room.trash_bytes == 0 ? std::string()
-                                                : fmt::format(" and {} in the trash",
-                                                              human_bytes(room.trash_bytes))));
+  return fail(
+      Code::kResourceExhausted,
+      fmt::format("{}: {} are needed, {} are free on this file system{}; free "
+                  "some space or use another cache location",
+                  hub_folder.string(), exact_bytes(needed_bytes), human_bytes(room.free_bytes),
+                  room.trash_bytes == 0
+                      ? std::string()
+                      : fmt::format(" and {} in the trash", human_bytes(room.trash_bytes))));
 }
 
 }  // namespace

@@ -38,6 +38,10 @@ json::object stats_of_timings(json::object const& timings) {
   return stats;
 }
 
+std::string tokens_text(std::int64_t number) {
+  return counted(static_cast<std::uint64_t>(number), "token");
+}
+
 }  // namespace
 
 Result<AnswerPiece> read_generate_event(std::string_view data) {
@@ -76,9 +80,9 @@ std::string stats_line(json::object const& stats) {
   auto const tokens = get_int(stats, "output_tokens");
   auto const ms = get_double(stats, "inference_time_ms");
   if (tokens && ms)
-    parts.push_back(fmt::format("{} tokens in {:.2f} s", *tokens, *ms / 1000));
+    parts.push_back(fmt::format("{} in {:.2f} s", tokens_text(*tokens), *ms / 1000));
   else if (tokens)
-    parts.push_back(fmt::format("{} tokens", *tokens));
+    parts.push_back(tokens_text(*tokens));
   if (auto const speed = get_double(stats, "tokens_per_second"))
     parts.push_back(fmt::format("{:.1f} tokens/s", *speed));
   if (auto const ttft = get_double(stats, "ttft_ms"))

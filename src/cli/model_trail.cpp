@@ -108,7 +108,7 @@ Status add_files(ModelTrail& trail, cache::RepoFolder const& repo,
   }
   if (!snapshot) return fail(snapshot.error());
   trail.steps.push_back(
-      {"snapshot", snapshot->folder.string(), fmt::format("{} files", snapshot->files.size())});
+      {"snapshot", snapshot->folder.string(), counted(snapshot->files.size(), "file")});
   for (auto const& file : snapshot->files)
     trail.files.push_back({file.path.text(), file.size_bytes,
                            file.blob ? file.blob->text() : std::string(), kind_of(repo, file)});

@@ -46,9 +46,10 @@ std::string table_of(std::vector<care::UpdatedRef> const& rows, bool rollback) {
 }
 
 std::string pruned_text(care::UpdatedRef const& row, bool dry_run) {
-  std::string text = fmt::format(
-      "{}: {} older revisions {}, {} freed\n", printable(row.group.names()), row.pruned->revisions,
-      dry_run ? "would go" : "are gone", human_bytes(row.pruned->freed_bytes));
+  std::string text =
+      fmt::format("{}: {} {}, {} freed\n", printable(row.group.names()),
+                  counted(row.pruned->revisions, "older revision"), dry_run ? "would go" : "gone",
+                  human_bytes(row.pruned->freed_bytes));
   for (auto const& kept : row.pruned->kept)
     text += fmt::format("  {} stays: {}\n", printable(kept.path), printable(kept.why));
   return text;

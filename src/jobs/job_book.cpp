@@ -11,6 +11,8 @@
 #include <thread>
 #include <utility>
 
+#include "base/strings.h"
+
 namespace homelab::jobs {
 namespace {
 
@@ -200,8 +202,8 @@ class JobBook::State {
     if (closed_) return fail(Code::kUnavailable, "the server is stopping; no new job is taken");
     if (waiting_.size() >= options_.queued)
       return fail(Code::kUnavailable,
-                  fmt::format("{} jobs wait already; try again when some of them are done",
-                              waiting_.size()));
+                  fmt::format("no more than {} can wait; try again when some of them are done",
+                              counted(options_.queued, "job")));
     auto entry = std::make_shared<Entry>();
     entry->job.id = fmt::format("{}-{}", first_part_, ++last_number_);
     entry->job.kind = std::move(kind);

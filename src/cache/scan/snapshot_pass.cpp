@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "../index/watch.h"
+#include "base/strings.h"
 
 namespace homelab::cache::scan {
 namespace {
@@ -54,9 +55,10 @@ void SnapshotPass::read_revision(OpenFolder const& snapshots, char const* name) 
   if (!folder.fd) return;
   read_folder(folder, "", 0);
   if (dangling_ > 0) {
-    findings_.problem(folder.shown, fmt::format("{} of {} files are missing (their links lead to "
-                                                "nothing); download the revision again",
-                                                dangling_, files_));
+    findings_.problem(folder.shown,
+                      fmt::format("{} of {} missing (the links lead to nothing); download the "
+                                  "revision again",
+                                  dangling_, counted(files_, "file")));
   }
   auto commit = CommitHash::parse(name);
   if (!commit) {

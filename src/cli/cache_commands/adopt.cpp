@@ -32,8 +32,9 @@ std::string text_of(care::Adopted const& adopted, bool dry_run) {
   for (auto const& problem : adopted.problems)
     remarks += "not adopted: " + printable(problem) + "\n";
   return (table.empty() ? "" : table.render()) + remarks +
-         fmt::format("{} {} ({} bytes), of which copied: {} bytes\n",
-                     dry_run ? "would be adopted:" : "adopted:", human_bytes(bytes), bytes, copied);
+         fmt::format("{} {}, of which copied: {}\n",
+                     dry_run ? "would be adopted:" : "adopted:", exact_bytes(bytes),
+                     counted(copied, "byte"));
 }
 
 }  // namespace

@@ -49,9 +49,9 @@ std::string text_of(cache::BridgeReport const& report, CacheBridgeCommand const&
   if (command.undo)
     return text + fmt::format("scripts with cache_dir={} are on their own; the files stay in {}\n",
                               report.root.string(), report.hub_folder.string());
-  return text + fmt::format("{} {} ({} bytes)\n",
+  return text + fmt::format("{} {}\n",
                             command.dry_run ? "space that would become free:" : "space made free:",
-                            human_bytes(report.saved_bytes()), report.saved_bytes());
+                            exact_bytes(report.saved_bytes()));
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ namespace {
 using cache::Usage;
 
 std::string part_text(Usage::Part const& part) {
-  return fmt::format("{} in {} files", human_bytes(part.disk_bytes), part.files);
+  return fmt::format("{} in {}", human_bytes(part.disk_bytes), counted(part.files, "file"));
 }
 
 std::string folders_text(care::PlaceUsage const& location) {
@@ -31,7 +31,8 @@ std::string text_of(care::PlaceUsage const& location) {
   std::vector<std::pair<std::string, std::string>> fields{
       {"  root", printable(location.root)},
       {"  hub folders", folders_text(location)},
-      {"  repositories", fmt::format("{} with {} revisions", usage.repositories, usage.revisions)},
+      {"  repositories",
+       fmt::format("{} with {}", usage.repositories, counted(usage.revisions, "revision"))},
       {"  content", human_bytes(usage.content_bytes)},
       {"  on disk", human_bytes(usage.disk_bytes)},
       {"  shared store", part_text(usage.store)},

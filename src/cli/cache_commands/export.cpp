@@ -22,9 +22,9 @@ std::string plan_text(cache::ExportPlan const& plan) {
   for (auto const& repo : plan.manifest.repos) {
     std::uint64_t bytes = 0;
     for (auto const& blob : repo.blobs) bytes += blob.size_bytes;
-    text += fmt::format("{} {}: {} revisions, {} refs, {} ({} bytes)\n", to_string(repo.type),
-                        repo.id.text(), repo.revisions.size(), repo.refs.size(), human_bytes(bytes),
-                        bytes);
+    text += fmt::format("{} {}: {}, {}, {}\n", to_string(repo.type), repo.id.text(),
+                        counted(repo.revisions.size(), "revision"),
+                        counted(repo.refs.size(), "ref"), exact_bytes(bytes));
   }
   for (auto const& one : plan.left_out) text += fmt::format("  left out: {}\n", printable(one));
   return text;
@@ -67,8 +67,8 @@ Result<int> execute(Context const& context, CacheExportCommand const& command) {
     RETURN_IF_ERROR(written);
   }
   auto const outcome =
-      fmt::format("{} {} ({} bytes)\n", command.dry_run ? "would write" : command.output + ":",
-                  human_bytes(plan.archive_bytes), plan.archive_bytes);
+      fmt::format("{} {}\n", command.dry_run ? "would write" : command.output + ":",
+                  exact_bytes(plan.archive_bytes));
   if (to_pipe) {
     context.out.remark(outcome);
   } else {

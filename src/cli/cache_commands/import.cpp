@@ -21,10 +21,11 @@ constexpr std::string_view kPipe = "-";
 std::string text_of(CacheImportCommand const& command, cache::ImportReport const& report) {
   std::string text;
   for (auto const& repo : report.repos) {
-    text += fmt::format("{} {}: {} revisions, {} files; {} {} ({} bytes), {} were there\n",
-                        to_string(repo.type), repo.id.text(), repo.commits.size(), repo.files,
-                        command.dry_run ? "would write" : "wrote", human_bytes(repo.written_bytes),
-                        repo.written_bytes, human_bytes(repo.present_bytes + repo.resumed_bytes));
+    text +=
+        fmt::format("{} {}: {}, {}; {} {}, {} were there\n", to_string(repo.type), repo.id.text(),
+                    counted(repo.commits.size(), "revision"), counted(repo.files, "file"),
+                    command.dry_run ? "would write" : "wrote", exact_bytes(repo.written_bytes),
+                    human_bytes(repo.present_bytes + repo.resumed_bytes));
     for (auto const& ref : repo.refs)
       if (ref.before)
         text += fmt::format("  {} moves from {} to {}\n", printable(ref.name.text()),

@@ -15,11 +15,11 @@ namespace {
 
 std::string plan_text(care::PlannedMove const& planned) {
   auto const& [choice, request, plan, needless] = planned;
-  std::string text = fmt::format(
-      "{}: {} ({} bytes) from {} to {}, {}\n", choice.repo, human_bytes(plan.total_bytes),
-      plan.total_bytes, request.from_hub.string(), request.to_hub.string(),
-      plan.copy_bytes == 0 ? std::string("nothing to copy")
-                           : fmt::format("{} to copy", human_bytes(plan.copy_bytes)));
+  std::string text =
+      fmt::format("{}: {} from {} to {}, {}\n", choice.repo, exact_bytes(plan.total_bytes),
+                  request.from_hub.string(), request.to_hub.string(),
+                  plan.copy_bytes == 0 ? std::string("nothing to copy")
+                                       : fmt::format("{} to copy", human_bytes(plan.copy_bytes)));
   for (auto const& path : plan.left_behind)
     text += fmt::format("  not moved, removed: {}\n", printable(path));
   return text;
@@ -48,9 +48,8 @@ Result<int> execute(Context const& context, CacheMvCommand const& command) {
   auto const report = care::move(surroundings.work(), planned);
   surroundings.finish();
   if (!report) return fail(report.error());
-  context.out.text(fmt::format("moved by {}; {} ({} bytes) are free at the source\n",
-                               to_string(report->method), human_bytes(report->freed_bytes),
-                               report->freed_bytes));
+  context.out.text(fmt::format("moved by {}; {} are free at the source\n",
+                               to_string(report->method), exact_bytes(report->freed_bytes)));
   context.out.value(care::to_json(planned, *report));
   return kExitDone;
 }

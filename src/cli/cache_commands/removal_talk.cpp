@@ -12,10 +12,6 @@
 namespace homelab::cli {
 namespace {
 
-std::string exact(std::uint64_t bytes) {
-  return fmt::format("{} ({} bytes)", human_bytes(bytes), bytes);
-}
-
 void add_list(std::string& text, std::string_view title, std::vector<cache::Kept> const& list) {
   for (auto const& one : list)
     text += fmt::format("  {} {}: {}\n", title, printable(one.path), printable(one.why));
@@ -28,9 +24,11 @@ std::string outcome_text(Context const& context, care::RemovalOutcome const& out
   for (auto const& report : outcome.reports)
     if (!report.trash_id.empty()) ids.push_back(report.trash_id);
   if (ids.empty())
-    return text + fmt::format("removed, {} are free now\n", exact(outcome.freed_bytes));
-  text += fmt::format("in the trash for {} hours; emptying it frees {}\n",
-                      context.settings.trash_time().count(), exact(outcome.freed_bytes));
+    return text + fmt::format("removed, {} are free now\n", exact_bytes(outcome.freed_bytes));
+  text += fmt::format(
+      "in the trash for {}; emptying it frees {}\n",
+      counted(static_cast<std::uint64_t>(context.settings.trash_time().count()), "hour"),
+      exact_bytes(outcome.freed_bytes));
   for (auto const& id : ids) text += fmt::format("undo: homelab-llm cache undo {}\n", id);
   return text;
 }
@@ -50,7 +48,7 @@ std::string plan_text(std::vector<cache::RemovalPlan> const& plans) {
   std::string text;
   for (auto const& plan : plans) {
     text += fmt::format("{} {} in {}: frees {}\n", to_string(plan.type), printable(plan.id),
-                        printable(plan.hub_folder.string()), exact(plan.frees_bytes()));
+                        printable(plan.hub_folder.string()), exact_bytes(plan.frees_bytes()));
     for (auto const& item : plan.items)
       text += fmt::format("  {} {} [{}, {}]\n", to_string(item.kind), printable(item.path),
                           human_bytes(item.frees_bytes), printable(item.why));
@@ -68,14 +66,15 @@ Result<int> carry_out(Context const& context, care::Work const& work,
   if (items == 0) context.out.text("nothing to remove\n");
   if (items == 0 || flags.dry_run) {
     if (items != 0)
-      context.out.text(
-          fmt::format("would free {}; nothing was changed\n", exact(care::frees_bytes(plans))));
+      context.out.text(fmt::format("would free {}; nothing was changed\n",
+                                   exact_bytes(care::frees_bytes(plans))));
     context.out.value(care::to_json(plans, flags.dry_run, {}));
     return kExitDone;
   }
   if (!flags.yes) {
-    ASSIGN_OR_RETURN(bool const agreed, agrees(fmt::format("Remove {} things, {}?", items,
-                                                           exact(care::frees_bytes(plans)))));
+    ASSIGN_OR_RETURN(bool const agreed,
+                     agrees(fmt::format("Remove {}, {}?", counted(items, "thing"),
+                                        exact_bytes(care::frees_bytes(plans)))));
     if (!agreed) return fail(Code::kCancelled, "nothing was removed");
   }
   StopSignal const stop;

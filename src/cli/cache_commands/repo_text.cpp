@@ -46,9 +46,9 @@ std::string repo_text(PlacedScan const& repo) {
                                     {"on disk", human_bytes(scan.own_disk_bytes())},
                                     {"last used", time_text(scan.last_used_ns())}});
   for (auto const& revision : scan.revisions) {
-    text += fmt::format("\nrevision {}  {}  {} in {} files\n", revision.commit.text(),
+    text += fmt::format("\nrevision {}  {}  {} in {}\n", revision.commit.text(),
                         printable(fmt::format("{}", fmt::join(revision.refs, " "))),
-                        human_bytes(size_of(revision)), revision.files);
+                        human_bytes(size_of(revision)), counted(revision.files, "file"));
     Table table({{"FILE"}, {"SIZE", Align::kRight}, {"BLOB"}});
     for (auto const& entry : revision.entries) {
       table.add({entry.path, human_bytes(entry.size_bytes),

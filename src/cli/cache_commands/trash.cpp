@@ -22,9 +22,9 @@ int list(Context const& context, std::vector<care::TrashPlace> const& records) {
          found.record.restorable ? found.record.reason : "(cannot come back)", found.hub.string()});
     bytes += found.record.disk_bytes;
   }
-  context.out.text(records.empty() ? "the trash is empty\n"
-                                   : fmt::format("{}{} ({} bytes) in all\n", table.render(),
-                                                 human_bytes(bytes), bytes));
+  context.out.text(records.empty()
+                       ? "the trash is empty\n"
+                       : fmt::format("{}{} in all\n", table.render(), exact_bytes(bytes)));
   context.out.value(care::to_json(records));
   return kExitDone;
 }
@@ -34,15 +34,15 @@ Result<int> empty(Context const& context, care::Work const& work,
   std::uint64_t bytes = 0;
   for (auto const& found : records) bytes += found.record.disk_bytes;
   if (!yes && !records.empty()) {
-    ASSIGN_OR_RETURN(bool const agreed, agrees(fmt::format("Delete {} ({} bytes) for good?",
-                                                           human_bytes(bytes), bytes)));
+    ASSIGN_OR_RETURN(bool const agreed,
+                     agrees(fmt::format("Delete {} for good?", exact_bytes(bytes))));
     if (!agreed) return fail(Code::kCancelled, "nothing was deleted");
   }
   auto const emptied = care::empty(work, records);
   for (auto const& one : emptied.skipped) context.out.remark(printable(one.why));
-  context.out.text(fmt::format("deleted {} of {} records, {} ({} bytes) are free now\n",
-                               emptied.ids.size(), records.size(), human_bytes(emptied.freed_bytes),
-                               emptied.freed_bytes));
+  context.out.text(fmt::format("deleted {} of {}, {} are free now\n", emptied.ids.size(),
+                               counted(records.size(), "record"),
+                               exact_bytes(emptied.freed_bytes)));
   context.out.value(care::to_json(emptied));
   return emptied.complete() ? kExitDone : kExitFailed;
 }
@@ -52,8 +52,9 @@ Result<int> empty(Context const& context, care::Work const& work,
 Result<int> execute(Context const& context, CacheUndoCommand const& command) {
   CareWork const surroundings(context);
   ASSIGN_OR_RETURN(auto const undone, care::undo(surroundings.work(), {command.id}));
-  std::string text = fmt::format("put back {} things that '{}' had removed\n",
-                                 undone.restored.paths.size(), printable(undone.reason));
+  std::string text =
+      fmt::format("put back {} that '{}' had removed\n",
+                  counted(undone.restored.paths.size(), "thing"), printable(undone.reason));
   for (auto const& path : undone.restored.paths) text += fmt::format("  {}\n", printable(path));
   context.out.text(text);
   context.out.value(care::to_json(undone));

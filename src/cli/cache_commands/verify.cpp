@@ -53,12 +53,12 @@ std::string text_of(care::Verified const& verified, bool tried) {
                             human_bytes(finding.size_bytes));
     }
   std::string text = table.empty() ? "" : table.render() + "\n" + kept;
-  text +=
-      fmt::format("{} files read ({}), {} unchanged since they were good ({}), {} repositories\n",
-                  totals.checked_files, human_bytes(totals.checked_bytes), totals.remembered_files,
-                  human_bytes(totals.remembered_bytes), repos.size());
+  text += fmt::format("{} read ({}), {} unchanged since they were good ({}), {}\n",
+                      counted(totals.checked_files, "file"), human_bytes(totals.checked_bytes),
+                      totals.remembered_files, human_bytes(totals.remembered_bytes),
+                      counted(repos.size(), "repository", "repositories"));
   if (absent > 0)
-    text += fmt::format("{} files of these revisions were never downloaded\n", absent);
+    text += fmt::format("never downloaded of these revisions: {}\n", counted(absent, "file"));
   if (totals.repaired > 0)
     text += fmt::format("{} repaired, {} downloaded\n", totals.repaired,
                         human_bytes(totals.downloaded_bytes));

@@ -68,8 +68,8 @@ void judge_room(Place const& place, cache::FileSystemFacts const& facts, Finding
     out.push_back({Severity::kOk, of(place, free)});
   if (facts.free_files && *facts.free_files < kFewFiles)
     out.push_back({Severity::kWarning,
-                   of(place, fmt::format("only {} more files can be made on this disk (inodes)",
-                                         *facts.free_files)),
+                   of(place, fmt::format("only {} can be made on this disk (inodes)",
+                                         counted(*facts.free_files, "more file"))),
                    mend});
 }
 

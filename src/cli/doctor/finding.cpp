@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "../table.h"
+#include "base/strings.h"
 
 namespace homelab::cli::doctor {
 namespace {
@@ -12,18 +13,14 @@ namespace {
 constexpr int kSeverityColumns = 9;
 constexpr int kGroupColumns = 13;
 
-std::string_view plural(std::size_t number, std::string_view one, std::string_view many) {
-  return number == 1 ? one : many;
-}
-
 std::string summary(std::vector<GroupReport> const& groups) {
   std::size_t const errors = count(groups, Severity::kError);
   std::size_t const warnings = count(groups, Severity::kWarning);
   std::size_t all = 0;
   for (auto const& group : groups) all += group.findings.size();
-  if (errors + warnings == 0) return fmt::format("all is well ({} things looked at)\n", all);
-  return fmt::format("{} {}, {} {}\n", errors, plural(errors, "error", "errors"), warnings,
-                     plural(warnings, "warning", "warnings"));
+  if (errors + warnings == 0)
+    return fmt::format("all is well ({} looked at)\n", counted(all, "thing"));
+  return fmt::format("{}, {}\n", counted(errors, "error"), counted(warnings, "warning"));
 }
 
 /// Every line of a mend under the sentence it belongs to.

@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t kMaxNamed = 10;
 
 std::string repositories(std::size_t number) {
-  return number == 1 ? "1 repository" : fmt::format("{} repositories", number);
+  return counted(number, "repository", "repositories");
 }
 
 struct Tally {
@@ -70,9 +70,8 @@ void take(cache::RepoScan const& repo, Health& health) {
 void judge_contents(Place const& place, Health const& health, Findings& out) {
   for (auto const& [id, missing] : health.dangling)
     out.push_back({Severity::kWarning,
-                   fmt::format("{}: {} of {} {} to nothing", place.name,
-                               missing == 1 ? "1 link" : fmt::format("{} links", missing), id,
-                               missing == 1 ? "leads" : "lead"),
+                   fmt::format("{}: {} of {} {} to nothing", place.name, counted(missing, "link"),
+                               id, missing == 1 ? "leads" : "lead"),
                    fmt::format("homelab-llm pull {}", shell_word(id))});
   for (std::size_t i = 0; i < std::min(kMaxNamed, health.problems.size()); ++i)
     out.push_back(
@@ -84,17 +83,17 @@ void judge_contents(Place const& place, Health const& health, Findings& out) {
 }
 
 void judge_leftovers(Place const& place, Health const& health, Findings& out) {
-  auto const say = [&](Tally const& tally, std::string_view what) {
+  auto const say = [&](Tally const& tally, std::string_view one, std::string_view of_what) {
     if (tally.number == 0) return;
-    out.push_back(
-        {Severity::kInfo,
-         fmt::format("{}: {} {}, {}", place.name, tally.number, what, human_bytes(tally.bytes)),
-         "homelab-llm cache gc"});
+    out.push_back({Severity::kInfo,
+                   fmt::format("{}: {} {}, {}", place.name, counted(tally.number, one), of_what,
+                               human_bytes(tally.bytes)),
+                   "homelab-llm cache gc"});
   };
-  say(health.own_partials, "unfinished downloads that can be continued");
-  say(health.foreign_partials, "unfinished downloads of other programs");
-  say(health.temporaries, "temporary files that nobody uses");
-  say(health.unneeded, "files that no revision needs");
+  say(health.own_partials, "unfinished download", "that can be continued");
+  say(health.foreign_partials, "unfinished download", "of other programs");
+  say(health.temporaries, "temporary file", "that nobody uses");
+  say(health.unneeded, "file", "that no revision needs");
 }
 
 bool has_own_model_folders(cache::Path const& root) {

@@ -54,6 +54,19 @@ TEST(Strings, BytesForPeopleAreDecimalAndRoundUpIntoTheNextUnit) {
   EXPECT_EQ(human_bytes(std::numeric_limits<std::uint64_t>::max()), "18446744.1 TB");
 }
 
+TEST(Strings, ExactBytesSayBoth) {
+  EXPECT_EQ(exact_bytes(98'400'001), "98.4 MB (98400001 bytes)");
+  EXPECT_EQ(exact_bytes(1), "1 B (1 byte)");
+}
+
+TEST(Strings, OneThingIsSingularAndEveryOtherNumberPlural) {
+  EXPECT_EQ(counted(0, "file"), "0 files");
+  EXPECT_EQ(counted(1, "file"), "1 file");
+  EXPECT_EQ(counted(2, "file"), "2 files");
+  EXPECT_EQ(counted(1, "repository", "repositories"), "1 repository");
+  EXPECT_EQ(counted(11, "repository", "repositories"), "11 repositories");
+}
+
 TEST(Strings, WholeNumbersHaveNoSignNoBlanksAndABound) {
   EXPECT_EQ(parse_uint("0"), 0U);
   EXPECT_EQ(parse_uint("007"), 7U);

@@ -20,6 +20,12 @@ std::vector<std::string_view> split(std::string&& text, char separator) = delete
 [[nodiscard]] std::string percent_encode(std::string_view text, std::string_view keep = {});
 /// "98.4 MB", decimal units like the Hub's own tools.
 [[nodiscard]] std::string human_bytes(std::uint64_t bytes);
+/// "98.4 MB (98400000 bytes)".
+[[nodiscard]] std::string exact_bytes(std::uint64_t bytes);
+/// "1 file", "0 files", "2 files"; "2 repositories" with the plural given, which is `one` and an
+/// "s" otherwise.
+[[nodiscard]] std::string counted(std::uint64_t number, std::string_view one,
+                                  std::string_view many = {});
 /// Whole decimal number without sign or blanks; nullopt for anything else or overflow.
 [[nodiscard]] std::optional<std::uint64_t> parse_uint(std::string_view text);
 /// Finite number; the whole text must be one.
