@@ -41,7 +41,7 @@ asan tsan: deps-run deps-test ## unit tests under sanitizers
 	@ctest --test-dir build/$@ --output-on-failure -j$(JOBS)
 
 fuzz: deps-run deps-test ## every fuzz target for 30 seconds
-	@tools/build.sh fuzz all
+	@tools/build.sh fuzz fuzz_targets
 	@tools/fuzz.sh build/fuzz 30
 
 bench: deps-run deps-test deps-bench build venv ## measured side by side with the real peers
