@@ -74,6 +74,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void queue_head(int status, Headers headers, Framing framing);
   [[nodiscard]] bool is_head_request() const { return request_.method == "HEAD"; }
   [[nodiscard]] Io flush();
+  /// Writes what it can; the next step while something is left, nothing when all is written.
+  [[nodiscard]] std::optional<Next> unflushed();
   [[nodiscard]] Next write_rest();
   [[nodiscard]] Next stream_step();
   [[nodiscard]] Next file_step();

@@ -103,15 +103,7 @@ bool Connection::fill_request() {
 }
 
 Connection::Next Connection::read_body() {
-  switch (flush()) {
-    case Io::kDone:
-      break;
-    case Io::kBlocked:
-      return Next::kWaitWrite;
-    case Io::kFailed:
-      close();
-      return Next::kAgain;
-  }
+  if (auto const next = unflushed()) return *next;
   while (true) {
     std::size_t used = 0;
     if (auto refusal = parser_->parse_body(in_, used)) {

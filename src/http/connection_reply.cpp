@@ -208,17 +208,22 @@ Connection::Io Connection::flush() {
   return Io::kDone;
 }
 
-Connection::Next Connection::write_rest() {
+std::optional<Connection::Next> Connection::unflushed() {
   switch (flush()) {
     case Io::kDone:
-      return answer_done();
+      break;
     case Io::kBlocked:
       return Next::kWaitWrite;
     case Io::kFailed:
       close();
-      break;
+      return Next::kAgain;
   }
-  return Next::kAgain;
+  return std::nullopt;
+}
+
+Connection::Next Connection::write_rest() {
+  if (auto const next = unflushed()) return *next;
+  return answer_done();
 }
 
 Connection::Next Connection::stream_step() {
@@ -263,15 +268,7 @@ Connection::Next Connection::file_step() {
     }
     file_left_ = 0;
   }
-  switch (flush()) {
-    case Io::kDone:
-      break;
-    case Io::kBlocked:
-      return Next::kWaitWrite;
-    case Io::kFailed:
-      close();
-      return Next::kAgain;
-  }
+  if (auto const next = unflushed()) return *next;
   return send_file_part();
 }
 
