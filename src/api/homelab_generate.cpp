@@ -103,13 +103,7 @@ class EventStream : public std::enable_shared_from_this<EventStream> {
   void begin() {
     if (begun_) return;
     begun_ = true;
-    http::StreamReply reply;
-    reply.headers.set("content-type", "text/event-stream; charset=utf-8");
-    reply.headers.set("cache-control", "no-cache");
-    reply.headers.set("connection", "keep-alive");
-    reply.headers.set("x-accel-buffering", "no");
-    reply.start = stream_->starter();
-    pending_->complete(std::move(reply));
+    pending_->complete(stream_->events_reply());
   }
 
   void start(std::int64_t input_tokens) {

@@ -78,13 +78,7 @@ Reply events(Services const& services, Request const& request) {
     return !*gone;
   });
   if (!watching) return error_reply(watching.error());
-  http::StreamReply reply;
-  reply.headers.set("content-type", "text/event-stream; charset=utf-8");
-  reply.headers.set("cache-control", "no-cache");
-  reply.headers.set("connection", "keep-alive");
-  reply.headers.set("x-accel-buffering", "no");
-  reply.start = stream->starter();
-  return reply;
+  return stream->events_reply();
 }
 
 }  // namespace

@@ -31,6 +31,16 @@ void LateStream::close(bool ok) {
   drain();
 }
 
+http::StreamReply LateStream::events_reply() {
+  http::StreamReply reply;
+  reply.headers.set("content-type", "text/event-stream; charset=utf-8");
+  reply.headers.set("cache-control", "no-cache");
+  reply.headers.set("connection", "keep-alive");
+  reply.headers.set("x-accel-buffering", "no");
+  reply.start = starter();
+  return reply;
+}
+
 std::function<void(std::shared_ptr<http::StreamChannel>)> LateStream::starter() {
   return [self = shared_from_this()](std::shared_ptr<http::StreamChannel> const& channel) {
     self->attach(channel);

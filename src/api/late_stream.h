@@ -20,6 +20,8 @@ class LateStream : public std::enable_shared_from_this<LateStream> {
   void write(std::string bytes);
   /// See http::StreamChannel::close.
   void close(bool ok);
+  /// Answers with this stream as server-sent events, which no proxy is to hold back.
+  [[nodiscard]] http::StreamReply events_reply();
   /// What a StreamReply's `start` is to be.
   [[nodiscard]] std::function<void(std::shared_ptr<http::StreamChannel>)> starter();
 
