@@ -54,6 +54,25 @@ Status walk(Path const& folder, Visit const& visit, std::string const& prefix, s
   return {};
 }
 
+/// Of the folders in `folder`, what `parse` makes of their names; sorted. A missing one has none.
+template <class Name>
+Result<std::vector<Name>> folders_named(Path const& folder,
+                                        Result<Name> (*parse)(std::string_view)) {
+  std::vector<Name> out;
+  std::error_code error;
+  auto entries = fs::directory_iterator(folder, error);
+  if (error == std::errc::no_such_file_or_directory) return out;
+  for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
+    auto name = parse(entries->path().filename().string());
+    std::error_code unreadable;
+    if (name && entries->is_directory(unreadable)) out.push_back(std::move(*name));
+    if (out.size() > kMaxEntries) return too_many(folder);
+  }
+  if (error) return fail_errno("read folder", folder.string(), error.value());
+  std::ranges::sort(out);
+  return out;
+}
+
 template <class Visit>
 Status walk(Path const& folder, Visit const& visit) {
   std::size_t left = kMaxEntries;
@@ -133,20 +152,7 @@ Result<std::map<std::string, CommitHash>> RepoFolder::refs() const {
 }
 
 Result<std::vector<CommitHash>> RepoFolder::commits() const {
-  std::vector<CommitHash> out;
-  Path const folder = path() / "snapshots";
-  std::error_code error;
-  auto entries = fs::directory_iterator(folder, error);
-  if (error == std::errc::no_such_file_or_directory) return out;
-  for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
-    auto commit = CommitHash::parse(entries->path().filename().string());
-    std::error_code unreadable;
-    if (commit && entries->is_directory(unreadable)) out.push_back(std::move(*commit));
-    if (out.size() > kMaxEntries) return too_many(folder);
-  }
-  if (error) return fail_errno("read folder", folder.string(), error.value());
-  std::ranges::sort(out);
-  return out;
+  return folders_named(path() / "snapshots", CommitHash::parse);
 }
 
 Result<SnapshotView> RepoFolder::snapshot(CommitHash const& commit) const {
@@ -189,19 +195,7 @@ Result<std::optional<Tree>> RepoFolder::read_tree(CommitHash const& commit) cons
 }
 
 Result<std::vector<RepoId>> list_repos(Path const& hub_folder) {
-  std::vector<RepoId> out;
-  std::error_code error;
-  auto entries = fs::directory_iterator(hub_folder, error);
-  if (error == std::errc::no_such_file_or_directory) return out;
-  for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
-    auto id = RepoId::from_folder_name(entries->path().filename().string());
-    std::error_code unreadable;
-    if (id && entries->is_directory(unreadable)) out.push_back(std::move(*id));
-    if (out.size() > kMaxEntries) return too_many(hub_folder);
-  }
-  if (error) return fail_errno("read folder", hub_folder.string(), error.value());
-  std::ranges::sort(out);
-  return out;
+  return folders_named(hub_folder, RepoId::from_folder_name);
 }
 
 Result<std::uint64_t> repo_size_bytes(RepoFolder const& repo) {
