@@ -344,7 +344,7 @@ def test_keep_leaves_what_is_loaded(served):
     served.run("load", "tiny")
     new = move_hub(served)
     done = served.run("update", "tiny", "--keep", "1")
-    assert "loaded as tiny" in done.stdout
+    assert "loaded as 'tiny'" in done.stdout
     assert {path.name for path in (served.path / "snapshots").iterdir()} == {served.old, new}
     served.run("unload")
     served.run("load", "tiny")
