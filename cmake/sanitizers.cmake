@@ -9,3 +9,7 @@ if(HOMELAB_SANITIZE)
     add_compile_options(-Wno-tsan)
   endif()
 endif()
+if(HOMELAB_FUZZ)
+  # In the libraries, too: libFuzzer looks for inputs that reach new code, and sees only code that counts.
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
