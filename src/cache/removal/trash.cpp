@@ -11,8 +11,8 @@
 #include <set>
 #include <utility>
 
+#include "../store/shared_store.h"
 #include "cache/bridge.h"
-#include "shared_store.h"
 #include "trash_record.h"
 #include "walk_at.h"
 

@@ -8,12 +8,12 @@
 #include <array>
 #include <cerrno>
 
+#include "../store/shared_store.h"
+#include "../store/store_folder.h"
 #include "base/os/file_lock.h"
 #include "base/strings.h"
 #include "cache/hub_clean_up.h"
 #include "durable_step.h"
-#include "shared_store.h"
-#include "store_folder.h"
 #include "walk_at.h"
 
 namespace homelab::cache {

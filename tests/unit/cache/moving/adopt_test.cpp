@@ -2,7 +2,7 @@
 
 #include <sys/stat.h>
 
-#include "hub_fixture.h"
+#include "../hub_fixture.h"
 
 namespace homelab::cache {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include "../scan_fixture.h"
 #include "base/os/file_lock.h"
-#include "scan_fixture.h"
 
 namespace homelab::cache {
 namespace {

@@ -5,8 +5,8 @@
 
 #include <memory>
 
+#include "../store/shared_store.h"
 #include "cache/removal.h"
-#include "shared_store.h"
 #include "walk_at.h"
 
 namespace homelab::cache {

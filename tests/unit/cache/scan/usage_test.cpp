@@ -1,6 +1,6 @@
 #include "cache/usage.h"
 
-#include "scan_fixture.h"
+#include "../scan_fixture.h"
 
 namespace homelab::cache {
 namespace {

@@ -9,8 +9,8 @@
 
 #include <fstream>
 
+#include "../hub_fixture.h"
 #include "base/json.h"
-#include "hub_fixture.h"
 #include "transfer/tar_writer.h"
 
 namespace homelab::cache {

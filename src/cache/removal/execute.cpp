@@ -9,6 +9,7 @@
 #include <chrono>
 #include <utility>
 
+#include "../store/shared_store.h"
 #include "base/os/file_lock.h"
 #include "base/strings.h"
 #include "cache/bridge.h"
@@ -16,7 +17,6 @@
 #include "cache/trash.h"
 #include "durable_step.h"
 #include "hub_clean_up.h"
-#include "shared_store.h"
 #include "trash_record.h"
 #include "walk_at.h"
 

@@ -6,8 +6,8 @@
 
 #include <cstdlib>
 
+#include "../scan_fixture.h"
 #include "base/os/file_lock.h"
-#include "scan_fixture.h"
 
 namespace homelab::cache {
 namespace {

@@ -7,8 +7,8 @@
 #include <string>
 #include <thread>
 
+#include "../scan_fixture.h"
 #include "base/os/file.h"
-#include "scan_fixture.h"
 
 namespace homelab::cache {
 

@@ -2,8 +2,8 @@
 
 #include <sys/stat.h>
 
+#include "../hub_fixture.h"
 #include "base/os/file_lock.h"
-#include "hub_fixture.h"
 
 namespace homelab::cache {
 namespace {

@@ -11,8 +11,8 @@
 #include <future>
 #include <thread>
 
+#include "../hub_fixture.h"
 #include "base/os/file_lock.h"
-#include "hub_fixture.h"
 #include "verify/content_check.h"
 
 namespace homelab::cache {

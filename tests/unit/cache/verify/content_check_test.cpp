@@ -5,8 +5,8 @@
 
 #include <fstream>
 
+#include "../hub_fixture.h"
 #include "base/os/file.h"
-#include "hub_fixture.h"
 
 namespace homelab::cache {
 namespace {

@@ -10,10 +10,10 @@
 #include <cerrno>
 #include <set>
 
+#include "../store/store_folder.h"
 #include "durable_step.h"
 #include "folder_entries.h"
 #include "repo_merge.h"
-#include "store_folder.h"
 #include "walk_at.h"
 
 namespace homelab::cache {

@@ -2,7 +2,7 @@
 
 #include <fstream>
 
-#include "hub_fixture.h"
+#include "../hub_fixture.h"
 #include "revisions/move_record.h"
 
 namespace homelab::cache {

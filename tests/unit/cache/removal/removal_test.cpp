@@ -7,9 +7,9 @@
 
 #include <fstream>
 
+#include "../scan_fixture.h"
 #include "base/os/file_lock.h"
 #include "cache/trash.h"
-#include "scan_fixture.h"
 
 namespace homelab::cache {
 namespace {

@@ -10,13 +10,13 @@
 #include <cerrno>
 #include <optional>
 
+#include "../store/store_folder.h"
 #include "base/hash.h"
 #include "base/strings.h"
 #include "durable_step.h"
 #include "folder_entries.h"
 #include "link_placer.h"
 #include "partial_state.h"
-#include "store_folder.h"
 
 namespace homelab::cache {
 namespace {

@@ -2,9 +2,9 @@
 
 #include <sys/stat.h>
 
+#include "../scan_fixture.h"
 #include "base/os/file_lock.h"
 #include "cache/usage.h"
-#include "scan_fixture.h"
 
 namespace homelab::cache {
 namespace {
