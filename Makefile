@@ -54,11 +54,13 @@ deps-test:
 deps-bench:
 	@tools/install_packages.sh bench
 
-venv: build/venv/.complete build/venv-old-client/.complete
+venv: build/venv/.complete build/venv-old-client/.complete build/venv-reference/.complete
 build/venv/.complete: tests/requirements.txt
 	@tools/make_venv.sh build/venv tests/requirements.txt
 build/venv-old-client/.complete: tests/requirements-old-client.txt
 	@tools/make_venv.sh build/venv-old-client tests/requirements-old-client.txt
+build/venv-reference/.complete: tests/requirements-reference.txt
+	@tools/make_venv.sh build/venv-reference tests/requirements-reference.txt debian
 
 clean: ## remove what was built; fetched dependencies stay
 	@rm -rf build/release build/dev build/asan build/tsan build/tidy build/fuzz build/bin build/lib

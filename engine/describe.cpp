@@ -191,9 +191,11 @@ Result<json::object> describe_folder(std::filesystem::path const& folder) {
   auto const model = loader::identify(config);
   Status loadable{};
   auto architecture = loader::require_architecture(model);
-  auto parsed = loader::parse_config(config);
-  if (!parsed) loadable = fail(parsed.error());
-  if (!architecture) loadable = fail(architecture.error());
+  if (!architecture) {
+    loadable = fail(architecture.error());
+  } else if (auto const parsed = loader::parse_config(config, **architecture); !parsed) {
+    loadable = fail(parsed.error());
+  }
   auto const number = [&](std::string_view key) { return get_int(config, key).value_or(0); };
   json::object result = {
       {"format", "safetensors"},

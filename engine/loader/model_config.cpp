@@ -2,113 +2,248 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
-#include <limits>
-#include <numbers>
+#include <algorithm>
 
 #include "base/os/file.h"
+#include "loader/config_fields.h"
 
 namespace homelab::loader {
 namespace {
 
 constexpr std::size_t kMaxConfigBytes = 4'000'000;
 constexpr std::int64_t kMaxSize = 1 << 24;
-// llama.cpp aborts above this number of layers instead of reporting it.
+// llama.cpp aborts above these numbers instead of reporting it.
 constexpr std::int64_t kMaxLayers = 512;
-constexpr double kDefaultRopeBase = 10000.0;
-constexpr double kDefaultEpsilon = 1e-6;
+constexpr std::int64_t kMaxExperts = 1024;
+constexpr std::string_view kFullAttention = "full_attention";
+constexpr std::string_view kSlidingAttention = "sliding_attention";
 
-tl::unexpected<Error> bad(std::string_view field, std::string_view expected) {
-  return fail(Code::kInvalidArgument, fmt::format("config.json: '{}' must be {}", field, expected));
+bool is_fixed(json::object const& config, FixedRule const& rule) {
+  using Must = FixedRule::Must;
+  switch (rule.must) {
+    case Must::kBeFalse:
+      return !has_field(config, rule.field) || get_bool(config, rule.field) == false;
+    case Must::kBeTrue:
+      return get_bool(config, rule.field) == true;
+    case Must::kBeNull:
+      return !has_field(config, rule.field);
+    case Must::kBeOne:
+      return !has_field(config, rule.field) || get_int(config, rule.field) == 1;
+    case Must::kBeEmpty: {
+      auto const* list = get_array(config, rule.field);
+      return !has_field(config, rule.field) || (list && list->empty());
+    }
+  }
+  return false;
 }
 
-tl::unexpected<Error> unsupported(std::string_view what) {
-  return fail(
-      Code::kUnimplemented,
-      fmt::format("config.json: {} is not supported from safetensors; use a GGUF of this model",
-                  what));
-}
-
-Result<std::uint32_t> size_field(json::object const& config, std::string_view name,
-                                 std::int64_t fallback, std::int64_t maximum) {
-  auto const* value = config.if_contains(name);
-  bool const absent = value == nullptr || value->is_null();
-  auto const number = absent ? std::optional(fallback) : get_int(config, name);
-  if (!number || *number < 1 || *number > maximum)
-    return bad(name, fmt::format("a whole number from 1 to {}", maximum));
-  return static_cast<std::uint32_t>(*number);
-}
-
-Result<float> positive_field(json::object const& config, std::string_view name, double fallback) {
-  auto const* value = config.if_contains(name);
-  double const number =
-      value == nullptr || value->is_null()
-          ? fallback
-          : get_double(config, name).value_or(std::numeric_limits<double>::quiet_NaN());
-  auto const single = static_cast<float>(number);
-  if (!(single > 0) || !std::isfinite(single)) return bad(name, "a number above 0");
-  return single;
-}
-
-/// "rope_parameters" (newer) or "rope_scaling" (older); nullptr if neither says anything.
-json::object const* rope_object(json::object const& config) {
-  auto const* parameters = get_object(config, "rope_parameters");
-  return parameters ? parameters : get_object(config, "rope_scaling");
-}
-
-Result<RopeScaling> parse_rope(json::object const* rope) {
-  RopeScaling scaling;
-  if (!rope) return scaling;
-  auto kind = get_string(*rope, "rope_type");
-  if (!kind) kind = get_string(*rope, "type");
-  if (!kind || *kind == "default") return scaling;
-  if (*kind != "linear" && *kind != "llama3")
-    return unsupported(fmt::format("rope type '{}'", *kind));
-  scaling.kind = *kind == "linear" ? RopeScaling::Kind::kLinear : RopeScaling::Kind::kLlama3;
-  ASSIGN_OR_RETURN(scaling.factor, positive_field(*rope, "factor", -1));
-  if (scaling.kind == RopeScaling::Kind::kLinear) return scaling;
-  ASSIGN_OR_RETURN(scaling.low_frequency_factor, positive_field(*rope, "low_freq_factor", 1));
-  ASSIGN_OR_RETURN(scaling.high_frequency_factor, positive_field(*rope, "high_freq_factor", 4));
-  ASSIGN_OR_RETURN(scaling.original_context,
-                   positive_field(*rope, "original_max_position_embeddings", 8192));
-  if (scaling.low_frequency_factor >= scaling.high_frequency_factor)
-    return bad("low_freq_factor", "less than 'high_freq_factor'");
-  return scaling;
-}
-
-/// Features that would change what the model computes, and that no row of the table describes.
-Status refuse_other_features(json::object const& config, json::object const* rope) {
+/// Features that would change what the model computes, and that no description covers.
+Status refuse_other_features(json::object const& config, Architecture const& architecture) {
   if (auto const* quantised = get_object(config, "quantization_config");
       quantised && !quantised->empty()) {
-    return unsupported(
+    return unsupported_field(
         fmt::format("a checkpoint quantised with '{}'",
                     get_string(*quantised, "quant_method").value_or("unknown method")));
   }
-  auto const activation = get_string(config, "hidden_act");
-  if (activation && *activation != "silu")
-    return unsupported(fmt::format("activation '{}'", *activation));
-  for (auto const* where : {&config, rope}) {
-    if (where && get_double(*where, "partial_rotary_factor").value_or(1.0) != 1.0)
-      return unsupported("'partial_rotary_factor'");
-  }
+  auto const activation = get_string(config, architecture.activation_field);
+  if (activation && *activation != architecture.activation)
+    return unsupported_field(fmt::format("activation '{}'", *activation));
   if (get_bool(config, "use_sliding_window").value_or(false))
-    return unsupported("'use_sliding_window'");
+    return unsupported_field("'use_sliding_window'");
+  for (auto const& rule : architecture.fixed) {
+    if (is_fixed(config, rule)) continue;
+    auto const* value = config.if_contains(rule.field);
+    return unsupported_field(fmt::format("'{}' {} of a {}", rule.field,
+                                         value ? json::serialize(*value) : "absent",
+                                         architecture.class_name));
+  }
   return {};
 }
 
-Status parse_attention(json::object const& config, ModelConfig& result) {
+Status parse_attention(json::object const& config, Architecture const& architecture,
+                       ModelConfig& result) {
   ASSIGN_OR_RETURN(result.heads, size_field(config, "num_attention_heads", 0, kMaxSize));
   ASSIGN_OR_RETURN(result.kv_heads,
                    size_field(config, "num_key_value_heads", result.heads, kMaxSize));
-  ASSIGN_OR_RETURN(result.head_size,
-                   size_field(config, "head_dim", result.hidden_size / result.heads, kMaxSize));
+  auto const usual =
+      architecture.head_size > 0 ? architecture.head_size : result.hidden_size / result.heads;
+  ASSIGN_OR_RETURN(result.head_size, size_field(config, "head_dim", usual, kMaxSize));
   if (result.heads % result.kv_heads != 0)
-    return bad("num_attention_heads", "a multiple of 'num_key_value_heads'");
-  if (result.head_size % 2 != 0) return bad("head_dim", "even");
+    return bad_field("num_attention_heads", "a multiple of 'num_key_value_heads'");
+  if (result.head_size % 2 != 0) return bad_field("head_dim", "even");
+  if (architecture.heads_fill_hidden && result.size(Size::kQuery) != result.hidden_size) {
+    return unsupported_field(fmt::format("a {} in which {} heads of {} are not 'hidden_size'",
+                                         architecture.class_name, result.heads, result.head_size));
+  }
+  return {};
+}
+
+/// llama.cpp derives the scale from sizes; it must be the one that config.json asks for.
+Status check_query_scale(json::object const& config, QueryScaleRule const& rule,
+                         ModelConfig const& model) {
+  if (rule.field.empty()) return {};
+  ASSIGN_OR_RETURN(float const asked, positive_field(config, rule.field, rule.absent));
+  auto const known =
+      model.layers == rule.layers_of_largest ? model.hidden_size / model.heads : model.head_size;
+  if (asked == static_cast<float>(known)) return {};
+  return unsupported_field(
+      fmt::format("'{}' {} (with these sizes it would have to be {})", rule.field, asked, known));
+}
+
+Status parse_experts(json::object const& config, ExpertRule const& rule, ModelConfig& result) {
+  if (rule.count.empty()) return {};
+  auto const count =
+      has_field(config, rule.count) || rule.other_count.empty() ? rule.count : rule.other_count;
+  ASSIGN_OR_RETURN(result.experts, size_field(config, count, 0, kMaxExperts));
+  ASSIGN_OR_RETURN(result.experts_used, size_field(config, rule.used, 0, result.experts));
+  ASSIGN_OR_RETURN(result.expert_feed_forward_size, size_field(config, rule.size, 0, kMaxSize));
+  return {};
+}
+
+Status parse_scalars(json::object const& config, Architecture const& architecture,
+                     ModelConfig& result) {
+  for (auto const& rule : architecture.scalars) {
+    bool const may_be_missing = rule.absent == 0;
+    if (may_be_missing && !has_field(config, rule.from)) continue;
+    if (!may_be_missing && config.contains(rule.from) && !has_field(config, rule.from))
+      return unsupported_field(fmt::format("'{}' null", rule.from));
+    ASSIGN_OR_RETURN(float const value, positive_field(config, rule.from, rule.absent));
+    result.scalars.emplace_back(rule.to, value);
+  }
+  return {};
+}
+
+/// 1 for each layer that "layer_types" (or the usual order) gives a window.
+Result<std::vector<std::int32_t>> parse_layer_types(json::object const& config,
+                                                    std::uint32_t layers,
+                                                    std::uint32_t full_every) {
+  std::vector<std::int32_t> sliding;
+  if (!has_field(config, "layer_types")) {
+    ASSIGN_OR_RETURN(auto const every,
+                     size_field(config, "sliding_window_pattern", full_every, kMaxLayers));
+    for (std::uint32_t i = 0; i < layers; ++i) sliding.push_back((i + 1) % every != 0 ? 1 : 0);
+    return sliding;
+  }
+  auto const* types = get_array(config, "layer_types");
+  for (auto const& type : types ? *types : json::array{}) {
+    bool const known = type.is_string() && (type.get_string() == kFullAttention ||
+                                            type.get_string() == kSlidingAttention);
+    if (!known) return unsupported_field(fmt::format("layer type {}", json::serialize(type)));
+    sliding.push_back(type.get_string() == kSlidingAttention ? 1 : 0);
+  }
+  if (sliding.size() != layers)
+    return bad_field("layer_types", fmt::format("a list of {} types, one for each layer", layers));
+  return sliding;
+}
+
+Status parse_windows(json::object const& config, Architecture const& architecture,
+                     ModelConfig& result) {
+  if (architecture.window == Window::kLimitsContext) {
+    auto const window = get_int(config, "sliding_window");
+    if (window && *window > 0 && *window < result.context_length)
+      result.context_length = static_cast<std::uint32_t>(*window);
+    return {};
+  }
+  bool const per_layer = architecture.window == Window::kPerLayer;
+  if (!per_layer && !has_field(config, "layer_types")) return {};
+  ASSIGN_OR_RETURN(auto sliding, parse_layer_types(config, result.layers, architecture.full_every));
+  auto const count = std::count(sliding.begin(), sliding.end(), 1);
+  if (!per_layer && count > 0)
+    return unsupported_field(
+        fmt::format("layer type '{}' of a {}", kSlidingAttention, architecture.class_name));
+  if (!per_layer) return {};
+  if (count == 0) return unsupported_field("'layer_types' without a sliding layer");
+  if (config.contains("sliding_window") && !has_field(config, "sliding_window"))
+    return bad_field("sliding_window", "a whole number");
+  ASSIGN_OR_RETURN(result.window,
+                   size_field(config, "sliding_window", architecture.window_absent, INT32_MAX));
+  result.window_layers = std::move(sliding);
+  return {};
+}
+
+/// llama.cpp leaves out the rotary embedding of every n-th layer, and of no others.
+Status check_unrotated_layers(json::object const& config, Architecture const& architecture,
+                              std::uint32_t layers) {
+  std::uint32_t const every = architecture.unrotated_every;
+  if (every == 0) return {};
+  auto const wrong = [&] {
+    return unsupported_field(
+        fmt::format("'no_rope_layers' other than every {}th layer without rope", every));
+  };
+  if (!has_field(config, "no_rope_layers")) {
+    ASSIGN_OR_RETURN(auto const asked,
+                     size_field(config, "no_rope_layer_interval", every, kMaxSize));
+    return asked == every ? Status{} : wrong();
+  }
+  auto const* list = get_array(config, "no_rope_layers");
+  if (!list || list->size() < layers)
+    return bad_field("no_rope_layers", fmt::format("a list of {} numbers", layers));
+  for (std::uint32_t i = 0; i < layers; ++i) {
+    std::int64_t const expected = (i + 1) % every != 0 ? 1 : 0;
+    auto const* number = (*list)[i].if_int64();
+    if (!number || *number != expected) return wrong();
+  }
   return {};
 }
 
 }  // namespace
+
+std::uint64_t ModelConfig::size(Size what) const {
+  auto const wide = [](std::uint32_t number) { return static_cast<std::uint64_t>(number); };
+  switch (what) {
+    case Size::kOne:
+      return 1;
+    case Size::kVocabulary:
+      return vocabulary_size;
+    case Size::kHidden:
+      return hidden_size;
+    case Size::kFeedForward:
+      return feed_forward_size;
+    case Size::kTwoFeedForwards:
+      return 2 * wide(feed_forward_size);
+    case Size::kExpertFeedForward:
+      return expert_feed_forward_size;
+    case Size::kQuery:
+      return wide(heads) * head_size;
+    case Size::kKey:
+      return wide(kv_heads) * head_size;
+    case Size::kQueryKeyValue:
+      return (wide(heads) + 2 * wide(kv_heads)) * head_size;
+    case Size::kHead:
+      return head_size;
+    case Size::kExperts:
+      return experts;
+  }
+  return 0;
+}
+
+std::string_view fields_of(Size what) {
+  switch (what) {
+    case Size::kOne:
+      return "1";
+    case Size::kVocabulary:
+      return "rows of the embedding";
+    case Size::kHidden:
+      return "'hidden_size'";
+    case Size::kFeedForward:
+      return "'intermediate_size'";
+    case Size::kTwoFeedForwards:
+      return "2 x 'intermediate_size'";
+    case Size::kExpertFeedForward:
+      return "the experts' 'intermediate_size'";
+    case Size::kQuery:
+      return "'num_attention_heads' x 'head_dim'";
+    case Size::kKey:
+      return "'num_key_value_heads' x 'head_dim'";
+    case Size::kQueryKeyValue:
+      return "('num_attention_heads' + 2 x 'num_key_value_heads') x 'head_dim'";
+    case Size::kHead:
+      return "'head_dim'";
+    case Size::kExperts:
+      return "the number of experts";
+  }
+  return "";
+}
 
 Result<json::object> read_config(std::filesystem::path const& folder) {
   auto const path = folder / "config.json";
@@ -143,52 +278,27 @@ Result<Architecture const*> require_architecture(ModelConfig const& config) {
           name, known_architectures()));
 }
 
-Result<ModelConfig> parse_config(json::object const& config) {
+Result<ModelConfig> parse_config(json::object const& config, Architecture const& architecture) {
   ModelConfig result = identify(config);
-  auto const* rope = rope_object(config);
-  RETURN_IF_ERROR(refuse_other_features(config, rope));
+  RETURN_IF_ERROR(refuse_other_features(config, architecture));
   ASSIGN_OR_RETURN(result.layers, size_field(config, "num_hidden_layers", 0, kMaxLayers));
   ASSIGN_OR_RETURN(result.hidden_size, size_field(config, "hidden_size", 0, kMaxSize));
   ASSIGN_OR_RETURN(result.feed_forward_size, size_field(config, "intermediate_size", 0, kMaxSize));
   ASSIGN_OR_RETURN(result.context_length,
                    size_field(config, "max_position_embeddings", 2048, INT32_MAX));
   ASSIGN_OR_RETURN(result.vocabulary_size, size_field(config, "vocab_size", 0, kMaxSize));
-  RETURN_IF_ERROR(parse_attention(config, result));
-  ASSIGN_OR_RETURN(result.norm_epsilon, positive_field(config, "rms_norm_eps", kDefaultEpsilon));
-  double const base =
-      rope ? get_double(*rope, "rope_theta").value_or(kDefaultRopeBase) : kDefaultRopeBase;
-  ASSIGN_OR_RETURN(result.rope_base, positive_field(config, "rope_theta", base));
-  ASSIGN_OR_RETURN(result.rope, parse_rope(rope));
-  result.tied_embeddings = get_bool(config, "tie_word_embeddings").value_or(false);
-  // llama.cpp has no window for these architectures; inside the window full attention is the same
-  // thing.
-  auto const window = get_int(config, "sliding_window");
-  bool const windowed = result.model_type == "mistral" && window && *window > 0;
-  if (windowed && *window < result.context_length)
-    result.context_length = static_cast<std::uint32_t>(*window);
+  RETURN_IF_ERROR(parse_attention(config, architecture, result));
+  RETURN_IF_ERROR(check_query_scale(config, architecture.query_scale, result));
+  RETURN_IF_ERROR(parse_experts(config, architecture.experts, result));
+  RETURN_IF_ERROR(parse_scalars(config, architecture, result));
+  ASSIGN_OR_RETURN(result.norm_epsilon,
+                   positive_field(config, architecture.epsilon_field, architecture.epsilon));
+  ASSIGN_OR_RETURN(result.rope,
+                   parse_rope(config, architecture, result.head_size, result.context_length));
+  RETURN_IF_ERROR(check_unrotated_layers(config, architecture, result.layers));
+  RETURN_IF_ERROR(parse_windows(config, architecture, result));
+  result.tied_embeddings = get_bool(config, "tie_word_embeddings").value_or(architecture.tied);
   return result;
-}
-
-std::vector<float> llama3_rope_factors(ModelConfig const& config) {
-  auto const factor = static_cast<float>(config.rope.factor);
-  auto const low = static_cast<float>(config.rope.low_frequency_factor);
-  auto const high = static_cast<float>(config.rope.high_frequency_factor);
-  auto const context = static_cast<float>(config.rope.original_context);
-  std::vector<float> factors;
-  for (std::uint32_t i = 0; i < config.head_size; i += 2) {
-    float const exponent = static_cast<float>(i) / static_cast<float>(config.head_size);
-    float const frequency = 1.0F / std::pow(config.rope_base, exponent);
-    float const wavelength = 2.0F * std::numbers::pi_v<float> / frequency;
-    if (wavelength < context / high) {
-      factors.push_back(1.0F);
-    } else if (wavelength > context / low) {
-      factors.push_back(factor);
-    } else {
-      float const smooth = (context / wavelength - low) / (high - low);
-      factors.push_back(1.0F / ((1.0F - smooth) / factor + smooth));
-    }
-  }
-  return factors;
 }
 
 }  // namespace homelab::loader

@@ -3,23 +3,15 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/json.h"
 #include "base/result.h"
 #include "loader/architecture.h"
+#include "loader/rope_config.h"
 
 namespace homelab::loader {
-
-/// How positions beyond the trained context are treated.
-struct RopeScaling {
-  enum class Kind { kNone, kLinear, kLlama3 };
-  Kind kind = Kind::kNone;
-  double factor = 1.0;
-  double low_frequency_factor = 1.0;
-  double high_frequency_factor = 4.0;
-  double original_context = 8192.0;
-};
 
 struct ModelConfig {
   std::string class_name;  ///< "LlamaForCausalLM"; empty if config.json has no "architectures"
@@ -33,11 +25,22 @@ struct ModelConfig {
   std::uint32_t head_size = 0;
   std::uint32_t context_length = 0;
   std::uint32_t vocabulary_size = 0;
+  std::uint32_t experts = 0;  ///< 0: none
+  std::uint32_t experts_used = 0;
+  std::uint32_t expert_feed_forward_size = 0;
   float norm_epsilon = 0;
-  float rope_base = 0;
-  RopeScaling rope;
+  RopeConfig rope{};
+  std::uint32_t window = 0;                   ///< of the layers below; 0: no layer has one
+  std::vector<std::int32_t> window_layers{};  ///< 1 for each layer with a window, else 0
+  std::vector<std::pair<std::string_view, float>> scalars{};  ///< llama.cpp's key and the value
   bool tied_embeddings = false;
+
+  /// How long config.json makes a dimension.
+  [[nodiscard]] std::uint64_t size(Size what) const;
 };
+
+/// The fields of config.json behind a dimension: "'num_attention_heads' x 'head_dim'".
+[[nodiscard]] std::string_view fields_of(Size what);
 
 /// Reads FOLDER/config.json as JSON. Errors: kNotFound, kInvalidArgument.
 [[nodiscard]] Result<json::object> read_config(std::filesystem::path const& folder);
@@ -45,17 +48,14 @@ struct ModelConfig {
 /// Class and type, without any further demand.
 [[nodiscard]] ModelConfig identify(json::object const& config);
 
-/// The row of the table for this configuration. Errors: kUnimplemented naming the architecture and
-/// what would work.
+/// The description for this configuration. Errors: kUnimplemented naming the architecture and what
+/// would work.
 [[nodiscard]] Result<Architecture const*> require_architecture(ModelConfig const& config);
 
 /// Every number this loader needs. Errors: kInvalidArgument naming the field, kUnimplemented for a
 /// feature that would change the result (quantised weights, another activation, an unknown rope
 /// type).
-[[nodiscard]] Result<ModelConfig> parse_config(json::object const& config);
-
-/// The factor for each rotary frequency pair under llama3 scaling (head_size / 2 numbers), in
-/// single precision as the reference implementation computes them.
-[[nodiscard]] std::vector<float> llama3_rope_factors(ModelConfig const& config);
+[[nodiscard]] Result<ModelConfig> parse_config(json::object const& config,
+                                               Architecture const& architecture);
 
 }  // namespace homelab::loader

@@ -3,17 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
-#include <cstring>
 #include <map>
-#include <unordered_set>
 
+#include "loader/tensor_bytes.h"
 #include "loader/tokenizer.h"
 
 namespace homelab::loader {
 namespace {
 
 constexpr std::uint32_t kQuantisationVersion = 2;
+constexpr std::string_view kEmbedding = "model.embed_tokens.weight";
 constexpr std::string_view kOutput = "lm_head.weight";
 
 std::uint64_t type_bytes(GgmlType type) { return type == GgmlType::kF32 ? 4 : 2; }
@@ -28,52 +27,54 @@ Result<GgmlType> weight_type(TensorInfo const& info) {
                                                 info.name, info.dtype));
 }
 
-float half_to_float(std::uint16_t half) {
-  std::uint32_t const sign = static_cast<std::uint32_t>(half & 0x8000U) << 16U;
-  std::uint32_t const exponent = (half >> 10U) & 0x1FU;
-  std::uint32_t const fraction = half & 0x3FFU;
-  if (exponent == 0) {  // zero or subnormal: fraction * 2^-24
-    float const value = static_cast<float>(fraction) * 0x1p-24F;
-    return sign != 0 ? -value : value;
-  }
-  std::uint32_t const wide = exponent == 0x1FU ? 0xFFU : exponent + 112U;
-  return std::bit_cast<float>(sign | (wide << 23U) | (fraction << 13U));
-}
-
-float bf16_to_float(std::uint16_t half) {
-  return std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16U);
-}
-
-/// Widens `from` (F16 or BF16) to single precision.
-void widen(std::span<std::byte const> from, std::string_view dtype, std::span<std::byte> to) {
-  bool const is_half = dtype == "F16";
-  for (std::size_t i = 0; i * 2 < from.size(); ++i) {
-    std::uint16_t raw = 0;
-    std::memcpy(&raw, &from[i * 2], sizeof raw);
-    float const value = is_half ? half_to_float(raw) : bf16_to_float(raw);
-    std::memcpy(&to[i * 4], &value, sizeof value);
-  }
-}
-
-/// From rotary halves to adjacent pairs: row r of a head is row (r % 2) * (size / 2) + r / 2 of the
-/// source.
-void pair_rows(std::span<std::byte const> from, std::uint64_t rows, std::uint32_t heads,
-               std::span<std::byte> to) {
-  std::uint64_t const row_bytes = from.size() / rows;
-  std::uint64_t const size = rows / heads;
-  for (std::uint64_t row = 0; row < rows; ++row) {
-    std::uint64_t const in_head = row % size;
-    std::uint64_t const source = row - in_head + (in_head % 2) * (size / 2) + in_head / 2;
-    std::memcpy(&to[row * row_bytes], &from[source * row_bytes], row_bytes);
-  }
-}
-
-/// "blk.{}.attn_q.weight" and 3 -> "blk.3.attn_q.weight".
-std::string numbered(std::string_view pattern, std::uint32_t layer) {
+/// "blk.{}.attn_q.weight" and 3 -> "blk.3.attn_q.weight"; only the first place is filled.
+std::string numbered(std::string_view pattern, std::uint64_t number) {
   std::string text(pattern);
   if (auto const at = text.find("{}"); at != std::string::npos)
-    text.replace(at, 2, std::to_string(layer));
+    text.replace(at, 2, std::to_string(number));
   return text;
+}
+
+std::uint64_t stack_size(Stack stack, ModelConfig const& config) {
+  switch (stack) {
+    case Stack::kNone:
+      return 1;
+    case Stack::kExperts:
+      return config.experts;
+    case Stack::kQueryHeads:
+      return config.heads;
+    case Stack::kKeyHeads:
+      return config.kv_heads;
+  }
+  return 0;
+}
+
+bool is_wanted(TensorRule const& rule, json::object const& config) {
+  if (rule.only_if.empty()) return true;
+  bool const negated = rule.only_if.starts_with('!');
+  auto const field = negated ? rule.only_if.substr(1) : rule.only_if;
+  return get_bool(config, field).value_or(false) != negated;
+}
+
+/// That the tensor is there and has the shape that config.json gives it.
+Status check_source(Checkpoint::Tensor const& source, std::string const& name,
+                    TensorRule const& rule, ModelConfig const& config) {
+  if (source.file == nullptr) {
+    return fail(Code::kDataLoss,
+                fmt::format("the safetensors have no tensor '{}', which a {} with the sizes of "
+                            "config.json needs",
+                            name, config.class_name));
+  }
+  std::vector<std::uint64_t> expected = {config.size(rule.rows)};
+  if (rule.columns != Size::kOne) expected.push_back(config.size(rule.columns));
+  if (source.info->shape == expected) return {};
+  auto const columns =
+      rule.columns == Size::kOne ? "" : fmt::format(", {}", fields_of(rule.columns));
+  return fail(Code::kDataLoss,
+              fmt::format("{}: tensor '{}' has shape [{}], but config.json makes it [{}] ({}{})",
+                          source.file->path().filename().string(), name,
+                          fmt::join(source.info->shape, ", "), fmt::join(expected, ", "),
+                          fields_of(rule.rows), columns));
 }
 
 /// Buffers that some checkpoints carry although they are computed from the configuration.
@@ -89,26 +90,51 @@ std::uint32_t file_type(std::vector<PlannedTensor> const& tensors) {
   return most->first == GgmlType::kF16 ? 1 : 32;
 }
 
+void set_rope(GgufHeader& header, std::string const& prefix, RopeConfig const& rope) {
+  using Kind = RopeScaling::Kind;
+  auto const& scaling = rope.scaling;
+  header.set(prefix + "rope.dimension_count", rope.rotary_size);
+  header.set(prefix + "rope.freq_base", rope.base);
+  // llama3's factors are a tensor, see add_rope_factors.
+  if (scaling.kind == Kind::kNone || scaling.kind == Kind::kLlama3) return;
+  header.set(prefix + "rope.scaling.type", scaling.kind == Kind::kLinear ? "linear"
+                                           : scaling.kind == Kind::kYarn ? "yarn"
+                                                                         : "longrope");
+  // With longrope the factors are in tensors, one more for all would come on top.
+  if (scaling.kind != Kind::kLongrope)
+    header.set(prefix + "rope.scaling.factor", static_cast<float>(scaling.factor));
+  if (scaling.kind == Kind::kLinear) return;
+  header.set(prefix + "rope.scaling.original_context_length",
+             static_cast<std::uint32_t>(scaling.original_context));
+  header.set(prefix + "rope.scaling.attn_factor", static_cast<float>(scaling.attention_factor));
+}
+
 void set_parameters(GgufHeader& header, Architecture const& architecture,
                     ModelConfig const& config) {
-  auto const key = [&](std::string_view name) {
-    return fmt::format("{}.{}", architecture.gguf_name, name);
-  };
-  header.set(key("block_count"), config.layers);
-  header.set(key("context_length"), config.context_length);
-  header.set(key("embedding_length"), config.hidden_size);
-  header.set(key("feed_forward_length"), config.feed_forward_size);
-  header.set(key("attention.head_count"), config.heads);
-  header.set(key("attention.head_count_kv"), config.kv_heads);
-  header.set(key("attention.key_length"), config.head_size);
-  header.set(key("attention.value_length"), config.head_size);
-  header.set(key("attention.layer_norm_rms_epsilon"), config.norm_epsilon);
-  header.set(key("rope.dimension_count"), config.head_size);
-  header.set(key("rope.freq_base"), config.rope_base);
-  header.set(key("vocab_size"), config.vocabulary_size);
-  if (config.rope.kind == RopeScaling::Kind::kLinear) {
-    header.set(key("rope.scaling.type"), "linear");
-    header.set(key("rope.scaling.factor"), static_cast<float>(config.rope.factor));
+  auto const prefix = fmt::format("{}.", architecture.gguf_name);
+  header.set(prefix + "block_count", config.layers);
+  header.set(prefix + "context_length", config.context_length);
+  header.set(prefix + "embedding_length", config.hidden_size);
+  header.set(prefix + "feed_forward_length", config.feed_forward_size);
+  header.set(prefix + "attention.head_count", config.heads);
+  header.set(prefix + "attention.head_count_kv", config.kv_heads);
+  header.set(prefix + "attention.key_length", config.head_size);
+  header.set(prefix + "attention.value_length", config.head_size);
+  header.set(fmt::format("{}{}", prefix, architecture.epsilon_key), config.norm_epsilon);
+  header.set(prefix + "vocab_size", config.vocabulary_size);
+  set_rope(header, prefix, config.rope);
+  for (auto const& [key, value] : config.scalars)
+    header.set(fmt::format("{}{}", prefix, key), value);
+  if (config.window > 0) {
+    header.set(prefix + "attention.sliding_window", config.window);
+    header.set(prefix + "attention.sliding_window_pattern", config.window_layers);
+    header.set(prefix + "rope.freq_base_swa", config.rope.window_base);
+  }
+  if (config.experts > 0) {
+    header.set(prefix + "expert_count", config.experts);
+    header.set(prefix + "expert_used_count", config.experts_used);
+    if (architecture.experts.has_own_size)
+      header.set(prefix + "expert_feed_forward_length", config.expert_feed_forward_size);
   }
 }
 
@@ -137,23 +163,29 @@ void set_tokenizer(GgufHeader& header, Tokenizer const& tokenizer) {
 }  // namespace
 
 bool PlannedTensor::is_copy() const {
-  return source.file != nullptr && paired_heads == 0 && bytes == source.info->bytes;
+  return !sources.empty() && paired_heads == 0 && !plus_one &&
+         part_bytes() == sources.front().info->bytes;
+}
+
+std::uint64_t PlannedTensor::part_bytes() const {
+  return sources.empty() ? bytes : bytes / sources.size();
 }
 
 Result<std::shared_ptr<ModelPlan const>> ModelPlan::make(std::filesystem::path const& folder) {
   ASSIGN_OR_RETURN(auto const json_config, read_config(folder));
   ASSIGN_OR_RETURN(auto const* architecture, require_architecture(identify(json_config)));
-  ASSIGN_OR_RETURN(auto config, parse_config(json_config));
+  ASSIGN_OR_RETURN(auto config, parse_config(json_config, *architecture));
 
   std::shared_ptr<ModelPlan> plan(new ModelPlan);
   ASSIGN_OR_RETURN(plan->checkpoint_, Checkpoint::open(folder));
-  auto planned = plan->plan_tensors(*architecture, config);
-  if (!planned) return fail(std::move(planned.error()).in(folder.string()));
   // The embedding's rows are the truth about the vocabulary: it may be padded beyond what
   // config.json says.
-  auto const embedding = plan->checkpoint_.find("model.embed_tokens.weight");
-  config.vocabulary_size =
-      static_cast<std::uint32_t>(std::min<std::uint64_t>(embedding.info->shape[0], UINT32_MAX));
+  auto const embedding = plan->checkpoint_.find(kEmbedding);
+  if (embedding.file != nullptr && embedding.info->elements() > 0)
+    config.vocabulary_size =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(embedding.info->shape[0], UINT32_MAX));
+  auto planned = plan->plan_tensors(json_config, *architecture, config);
+  if (!planned) return fail(std::move(planned.error()).in(folder.string()));
   auto const tokenizer = read_tokenizer(folder, json_config, config.vocabulary_size);
   if (!tokenizer) return fail(Error(tokenizer.error()).in(folder.string()));
 
@@ -173,69 +205,88 @@ Result<std::shared_ptr<ModelPlan const>> ModelPlan::make(std::filesystem::path c
   return std::shared_ptr<ModelPlan const>(std::move(plan));
 }
 
-Status ModelPlan::plan_tensors(Architecture const& architecture, ModelConfig const& config) {
-  std::vector<std::string> used;
+Status ModelPlan::plan_tensors(json::object const& json_config, Architecture const& architecture,
+                               ModelConfig const& config) {
   for (auto const& rule : architecture.rules) {
-    bool const per_layer = rule.from.find("{}") != std::string_view::npos;
+    if (!is_wanted(rule, json_config)) continue;
+    bool const per_layer = rule.to.find("{}") != std::string_view::npos;
     for (std::uint32_t layer = 0; layer < (per_layer ? config.layers : 1); ++layer) {
-      auto const source = numbered(rule.from, layer);
-      if (rule.optional && checkpoint_.find(source).file == nullptr) continue;
-      RETURN_IF_ERROR(add(numbered(rule.to, layer), source, rule.order, config));
-      used.push_back(source);
+      if (rule.optional && checkpoint_.find(numbered(rule.from, layer)).file == nullptr) continue;
+      RETURN_IF_ERROR(add(rule, layer, config));
     }
   }
-  if (!config.tied_embeddings) {
-    RETURN_IF_ERROR(add("output.weight", std::string(kOutput), RowOrder::kSame, config));
-    used.emplace_back(kOutput);
+  RETURN_IF_ERROR(plan_output(architecture, config));
+  auto const& scaling = config.rope.scaling;
+  if (scaling.kind == RopeScaling::Kind::kLlama3)
+    add_computed("rope_freqs.weight", llama3_rope_factors(config.rope));
+  if (scaling.kind == RopeScaling::Kind::kLongrope) {
+    add_computed("rope_factors_long.weight", scaling.long_factors);
+    add_computed("rope_factors_short.weight", scaling.short_factors);
   }
-  if (config.rope.kind == RopeScaling::Kind::kLlama3) {
-    PlannedTensor factors{.name = "rope_freqs.weight", .dimensions = {config.head_size / 2}};
-    factors.computed = llama3_rope_factors(config);
-    factors.bytes = factors.computed.size() * sizeof(float);
-    tensors_.push_back(std::move(factors));
-  }
-  RETURN_IF_ERROR(check_all_used(used, config));
+  RETURN_IF_ERROR(check_all_used(config));
   place_tensors();
   return {};
 }
 
-Status ModelPlan::add(std::string name, std::string const& source, RowOrder order,
-                      ModelConfig const& config) {
-  PlannedTensor tensor{.name = std::move(name), .source = checkpoint_.find(source)};
-  if (tensor.source.file == nullptr)
-    return fail(Code::kDataLoss, fmt::format("the safetensors have no tensor '{}'", source));
-  auto const& info = *tensor.source.info;
-  if (info.shape.empty() || info.shape.size() > 2 || info.elements() == 0)
-    return fail(Code::kDataLoss,
-                fmt::format("tensor '{}' must have one or two dimensions, none of them 0", source));
-  ASSIGN_OR_RETURN(auto const type, weight_type(info));
-  tensor.type = info.shape.size() == 1 ? GgmlType::kF32 : type;
-  tensor.dimensions.assign(info.shape.rbegin(), info.shape.rend());
-  tensor.bytes = info.elements() * type_bytes(tensor.type);
-  if (order != RowOrder::kSame) {
-    tensor.paired_heads = order == RowOrder::kPairedQuery ? config.heads : config.kv_heads;
-    if (info.shape[0] != static_cast<std::uint64_t>(tensor.paired_heads) * config.head_size) {
-      return fail(Code::kDataLoss,
-                  fmt::format("tensor '{}' has {} rows, config.json says {} heads of {}", source,
-                              info.shape[0], tensor.paired_heads, config.head_size));
+Status ModelPlan::plan_output(Architecture const& architecture, ModelConfig const& config) {
+  if (config.tied_embeddings && !architecture.own_output) return {};
+  return add({.from = config.tied_embeddings ? kEmbedding : kOutput,
+              .to = "output.weight",
+              .rows = Size::kVocabulary,
+              .columns = Size::kHidden},
+             0, config);
+}
+
+Status ModelPlan::add(TensorRule const& rule, std::uint32_t layer, ModelConfig const& config) {
+  PlannedTensor tensor{.name = numbered(rule.to, layer)};
+  auto const count = stack_size(rule.stack, config);
+  auto const pattern = numbered(rule.from, layer);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    auto const source = checkpoint_.find(numbered(pattern, i));
+    RETURN_IF_ERROR(check_source(source, numbered(pattern, i), rule, config));
+    if (i > 0 && source.info->dtype != tensor.sources.front().info->dtype) {
+      return fail(
+          Code::kUnimplemented,
+          fmt::format("tensor '{}' is {}, '{}' is {}; they must be the same", source.info->name,
+                      source.info->dtype, tensor.sources.front().info->name,
+                      tensor.sources.front().info->dtype));
     }
+    tensor.sources.push_back(source);
+    used_.insert(source.info->name);
   }
+  auto const& info = *tensor.sources.front().info;
+  ASSIGN_OR_RETURN(auto const type, weight_type(info));
+  tensor.type = info.shape.size() == 1 || rule.single || rule.plus_one ? GgmlType::kF32 : type;
+  tensor.dimensions.assign(info.shape.rbegin(), info.shape.rend());
+  if (rule.stack != Stack::kNone) tensor.dimensions.push_back(count);
+  tensor.bytes = count * info.elements() * type_bytes(tensor.type);
+  tensor.plus_one = rule.plus_one;
+  if (rule.order != RowOrder::kSame)
+    tensor.paired_heads = rule.order == RowOrder::kPairedQuery ? config.heads : config.kv_heads;
   tensors_.push_back(std::move(tensor));
   return {};
 }
 
-Status ModelPlan::check_all_used(std::vector<std::string> const& used,
-                                 ModelConfig const& config) const {
-  std::unordered_set<std::string_view> const known(used.begin(), used.end());
+void ModelPlan::add_computed(std::string name, std::vector<float> values) {
+  PlannedTensor tensor{.name = std::move(name), .dimensions = {values.size()}};
+  tensor.bytes = values.size() * sizeof(float);
+  tensor.computed = std::move(values);
+  tensors_.push_back(std::move(tensor));
+}
+
+Status ModelPlan::check_all_used(ModelConfig const& config) const {
   for (auto const& file : checkpoint_.files()) {
     for (auto const& tensor : file.tensors()) {
       bool const spare =
           is_derived(tensor.name) || (config.tied_embeddings && tensor.name == kOutput);
-      if (spare || known.contains(tensor.name)) continue;
-      return fail(Code::kUnimplemented, fmt::format("tensor '{}' has no place in this architecture "
-                                                    "with {} layers; loading without it would "
-                                                    "change the model, use a GGUF",
-                                                    tensor.name, config.layers));
+      if (spare || used_.contains(tensor.name)) continue;
+      return fail(
+          Code::kUnimplemented,
+          fmt::format("{}: tensor '{}' has no place in a {} with {} layers{} as config.json "
+                      "describes it; loading without it would change the model, use a GGUF",
+                      file.path().filename().string(), tensor.name, config.class_name,
+                      config.layers,
+                      config.experts > 0 ? fmt::format(" of {} experts", config.experts) : ""));
     }
   }
   return {};
@@ -249,24 +300,35 @@ void ModelPlan::place_tensors() {
 }
 
 Status ModelPlan::materialise(PlannedTensor const& tensor, std::span<std::byte> out) {
-  if (tensor.source.file == nullptr) {
+  auto const size = tensor.part_bytes();
+  for (std::size_t part = 0; part * size < out.size(); ++part)
+    RETURN_IF_ERROR(materialise_part(tensor, part, out.subspan(part * size, size)));
+  return {};
+}
+
+Status ModelPlan::materialise_part(PlannedTensor const& tensor, std::size_t part,
+                                   std::span<std::byte> out) {
+  if (tensor.sources.empty()) {
     auto const bytes = std::as_bytes(std::span(tensor.computed));
     std::copy(bytes.begin(), bytes.end(), out.begin());
     return {};
   }
-  auto const& info = *tensor.source.info;
-  if (tensor.is_copy()) return tensor.source.file->read(info.offset, out);
+  auto const& source = tensor.sources[part];
+  auto const& info = *source.info;
+  if (tensor.is_copy()) return source.file->read(info.offset, out);
   std::vector<std::byte> raw(info.bytes);
-  RETURN_IF_ERROR(tensor.source.file->read(info.offset, raw));
+  RETURN_IF_ERROR(source.file->read(info.offset, raw));
+  bool const widened = tensor.plus_one || raw.size() != out.size();
+  if (tensor.paired_heads > 0 && !widened) {
+    pair_rows(raw, info.shape[0], tensor.paired_heads, out);
+    return {};
+  }
   if (tensor.paired_heads > 0) {
     std::vector<std::byte> paired(raw.size());
     pair_rows(raw, info.shape[0], tensor.paired_heads, paired);
     raw.swap(paired);
   }
-  if (raw.size() == out.size())
-    std::copy(raw.begin(), raw.end(), out.begin());
-  else
-    widen(raw, info.dtype, out);
+  widen(raw, info.dtype, tensor.plus_one ? 1.0F : 0.0F, out);
   return {};
 }
 

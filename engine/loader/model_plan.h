@@ -1,12 +1,13 @@
 #pragma once
 // A snapshot folder as a GGUF that exists only as a plan: its header is in memory, its tensors are
-// read from the safetensors (and reordered or widened on the way) when somebody asks for them.
-// Nothing is written to disk.
+// read from the safetensors (and reordered, stacked or widened on the way) when somebody asks for
+// them. Nothing is written to disk.
 #include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "base/result.h"
@@ -22,12 +23,17 @@ struct PlannedTensor {
   std::vector<std::uint64_t> dimensions{};  ///< fastest first
   std::uint64_t offset = 0;                 ///< from the start of the data
   std::uint64_t bytes = 0;                  ///< in `type`
-  Checkpoint::Tensor source{};              ///< no file: `computed` is the content
-  std::uint32_t paired_heads = 0;           ///< > 0: rows are reordered within this many heads
+  /// One for most tensors; several of the same size that follow each other for a stack (the
+  /// experts of a layer); none if `computed` is the content.
+  std::vector<Checkpoint::Tensor> sources{};
+  std::uint32_t paired_heads = 0;  ///< > 0: rows are reordered within this many heads
+  bool plus_one = false;           ///< 1 is added to each element
   std::vector<float> computed{};
 
-  /// True if the bytes are those of the safetensors file.
+  /// True if the bytes are those of the safetensors files.
   [[nodiscard]] bool is_copy() const;
+  /// Bytes of one source in `type`: what has to be in memory at a time.
+  [[nodiscard]] std::uint64_t part_bytes() const;
 };
 
 /// Immutable once made, so it may be read by several threads at once.
@@ -45,19 +51,25 @@ class ModelPlan {
 
   /// All bytes of one tensor in its planned type and order; `out` has exactly tensor.bytes.
   [[nodiscard]] static Status materialise(PlannedTensor const& tensor, std::span<std::byte> out);
+  /// Those of one source only (of all, if there is none); `out` has exactly tensor.part_bytes().
+  /// Needs up to twice the source's bytes besides.
+  [[nodiscard]] static Status materialise_part(PlannedTensor const& tensor, std::size_t part,
+                                               std::span<std::byte> out);
 
  private:
   ModelPlan() = default;
-  [[nodiscard]] Status plan_tensors(Architecture const& architecture, ModelConfig const& config);
-  [[nodiscard]] Status add(std::string name, std::string const& source, RowOrder order,
-                           ModelConfig const& config);
-  [[nodiscard]] Status check_all_used(std::vector<std::string> const& used,
-                                      ModelConfig const& config) const;
+  [[nodiscard]] Status plan_tensors(json::object const& json_config,
+                                    Architecture const& architecture, ModelConfig const& config);
+  [[nodiscard]] Status plan_output(Architecture const& architecture, ModelConfig const& config);
+  [[nodiscard]] Status add(TensorRule const& rule, std::uint32_t layer, ModelConfig const& config);
+  void add_computed(std::string name, std::vector<float> values);
+  [[nodiscard]] Status check_all_used(ModelConfig const& config) const;
   void place_tensors();
 
   Checkpoint checkpoint_;
   std::string header_;
   std::vector<PlannedTensor> tensors_;
+  std::unordered_set<std::string> used_;
   std::uint64_t data_bytes_ = 0;
 };
 

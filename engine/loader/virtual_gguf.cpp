@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace homelab::loader {
 namespace {
@@ -66,27 +67,35 @@ class Reader {
       std::fill_n(out.begin(), piece, std::byte{0});
       return piece;
     }
-    auto const piece = std::min<std::size_t>(out.size(), tensor.bytes - inside);
-    RETURN_IF_ERROR(read_tensor(tensor, inside, out.first(piece)));
-    return piece;
+    return read_tensor(tensor, inside, out.first(std::min(out.size(), tensor.bytes - inside)));
   }
 
-  Status read_tensor(PlannedTensor const& tensor, std::uint64_t inside, std::span<std::byte> out) {
-    if (tensor.is_copy()) return tensor.source.file->read(tensor.source.info->offset + inside, out);
-    if (kept_ != &tensor) {
-      kept_ = nullptr;
-      bytes_.resize(tensor.bytes);
-      RETURN_IF_ERROR(ModelPlan::materialise(tensor, bytes_));
-      kept_ = &tensor;
+  /// Up to the end of one part: of a stack, one part at a time is kept.
+  Result<std::size_t> read_tensor(PlannedTensor const& tensor, std::uint64_t inside,
+                                  std::span<std::byte> out) {
+    auto const size = tensor.part_bytes();
+    auto const part = static_cast<std::size_t>(inside / size);
+    auto const from = inside % size;
+    out = out.first(std::min<std::size_t>(out.size(), size - from));
+    if (tensor.is_copy()) {
+      auto const& source = tensor.sources[part];
+      RETURN_IF_ERROR(source.file->read(source.info->offset + from, out));
+      return out.size();
     }
-    std::memcpy(out.data(), bytes_.data() + inside, out.size());
-    return {};
+    if (kept_ != std::pair(&tensor, part)) {
+      kept_ = {};
+      bytes_.resize(size);
+      RETURN_IF_ERROR(ModelPlan::materialise_part(tensor, part, bytes_));
+      kept_ = {&tensor, part};
+    }
+    std::memcpy(out.data(), bytes_.data() + from, out.size());
+    return out.size();
   }
 
   std::shared_ptr<ModelPlan const> plan_;
   std::string* reason_;
   std::uint64_t position_ = 0;
-  PlannedTensor const* kept_ = nullptr;
+  std::pair<PlannedTensor const*, std::size_t> kept_{};
   std::vector<std::byte> bytes_;
 };
 

@@ -1,7 +1,7 @@
 // Test program (not installed): token ids and logits of a model, through the same seam as the
 // engine.
 //   engine_probe MODEL < requests       one JSON object a line: {"text": "...", "special": false,
-//   "logits": true}
+//   "logits": true}, or {"tokens": [1, 2], "logits": true}
 // Prints one JSON object a line: {"tokens": [...]}; with logits, all positions' raw floats are
 // appended to LOGITS_FILE.
 #include <llama.h>
@@ -27,6 +27,14 @@ std::vector<llama_token> tokenize(llama_vocab const* vocab, std::string const& t
                                     static_cast<std::int32_t>(tokens.size()), special, special);
   tokens.resize(static_cast<std::size_t>(std::max(count, 0)));
   return tokens;
+}
+
+/// Those that are given, else those of the text.
+std::vector<llama_token> tokens_of(llama_vocab const* vocab, object const& request) {
+  if (auto const* ids = request.if_contains("tokens"))
+    return homelab::json::value_to<std::vector<llama_token>>(*ids);
+  return tokenize(vocab, homelab::get_string(request, "text").value_or(""),
+                  homelab::get_bool(request, "special").value_or(false));
 }
 
 bool write_logits(llama_context* context, llama_vocab const* vocab,
@@ -69,9 +77,7 @@ int run(char const* path) {
     auto const request = homelab::parse_json(line);
     if (!request || !request->is_object()) return 2;
     auto const& object_in = request->get_object();
-    auto const text = homelab::get_string(object_in, "text").value_or("");
-    auto const tokens =
-        tokenize(vocab, text, homelab::get_bool(object_in, "special").value_or(false));
+    auto const tokens = tokens_of(vocab, object_in);
     if (homelab::get_bool(object_in, "logits").value_or(false)) {
       if (!context || !logits || !write_logits(context, vocab, tokens, logits)) return 3;
     }

@@ -16,14 +16,19 @@ json::object small() {
       ->get_object();
 }
 
+Result<ModelConfig> parse(json::object const& object) {
+  ASSIGN_OR_RETURN(auto const* architecture, require_architecture(identify(object)));
+  return parse_config(object, *architecture);
+}
+
 TEST(ModelConfig, ReadsTheSizes) {
-  auto const config = parse_config(small());
+  auto const config = parse(small());
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(config->class_name, "LlamaForCausalLM");
   EXPECT_EQ(config->head_size, 16U);
   EXPECT_EQ(config->kv_heads, 2U);
   EXPECT_FALSE(config->tied_embeddings);
-  EXPECT_EQ(config->rope.kind, RopeScaling::Kind::kNone);
+  EXPECT_EQ(config->rope.scaling.kind, RopeScaling::Kind::kNone);
 }
 
 TEST(ModelConfig, TakesTheDefaultsOfTheReferenceForWhatIsAbsentOrNull) {
@@ -31,11 +36,11 @@ TEST(ModelConfig, TakesTheDefaultsOfTheReferenceForWhatIsAbsentOrNull) {
   object.erase("num_key_value_heads");
   object["head_dim"] = nullptr;
   object.erase("rope_theta");
-  auto const config = parse_config(object);
+  auto const config = parse(object);
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(config->kv_heads, 4U);
   EXPECT_EQ(config->head_size, 16U);
-  EXPECT_EQ(config->rope_base, 10000.0F);
+  EXPECT_EQ(config->rope.base, 10000.0F);
 }
 
 TEST(ModelConfig, ReadsTheNewerPlaceOfRopeParameters) {
@@ -43,20 +48,20 @@ TEST(ModelConfig, ReadsTheNewerPlaceOfRopeParameters) {
   object.erase("rope_theta");
   object["rope_parameters"] =
       parse_json(R"({"rope_type":"linear","factor":4,"rope_theta":500000})").value();
-  auto const config = parse_config(object);
+  auto const config = parse(object);
   ASSERT_TRUE(config) << config.error().message;
-  EXPECT_EQ(config->rope_base, 500000.0F);
-  EXPECT_EQ(config->rope.kind, RopeScaling::Kind::kLinear);
-  EXPECT_EQ(config->rope.factor, 4.0);
+  EXPECT_EQ(config->rope.base, 500000.0F);
+  EXPECT_EQ(config->rope.scaling.kind, RopeScaling::Kind::kLinear);
+  EXPECT_EQ(config->rope.scaling.factor, 4.0);
 }
 
 TEST(ModelConfig, LimitsAMistralToItsWindow) {
   auto object = small();
-  object["model_type"] = "mistral";
+  object["architectures"] = {"MistralForCausalLM"};
   object["sliding_window"] = 128;
-  EXPECT_EQ(parse_config(object)->context_length, 128U);
+  EXPECT_EQ(parse(object)->context_length, 128U);
   object["sliding_window"] = nullptr;
-  EXPECT_EQ(parse_config(object)->context_length, 512U);
+  EXPECT_EQ(parse(object)->context_length, 512U);
 }
 
 TEST(ModelConfig, FindsTheArchitectureByClassOrElseByType) {
@@ -74,11 +79,10 @@ TEST(ModelConfig, FindsTheArchitectureByClassOrElseByType) {
 }
 
 TEST(Llama3Rope, LeavesShortWavesAndStretchesLongOnes) {
-  ModelConfig config;
-  config.head_size = 64;
-  config.rope_base = 500000.0F;
-  config.rope = {RopeScaling::Kind::kLlama3, 8.0, 1.0, 4.0, 8192.0};
-  auto const factors = llama3_rope_factors(config);
+  RopeConfig const rope = {.base = 500000.0F,
+                           .rotary_size = 64,
+                           .scaling = {RopeScaling::Kind::kLlama3, 8.0, 1.0, 4.0, 8192.0}};
+  auto const factors = llama3_rope_factors(rope);
   ASSERT_EQ(factors.size(), 32U);
   EXPECT_EQ(factors.front(), 1.0F);
   EXPECT_EQ(factors.back(), 8.0F);
