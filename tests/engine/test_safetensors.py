@@ -1,12 +1,11 @@
 """A folder of safetensors is the same model as a GGUF of the same weights."""
 
-import json
-
 import numpy as np
 import pytest
 from prompts import PROMPTS
-from engine_process import describe, last_line, probe, run_engine
+from engine_process import describe, probe
 from model_maker import TinyModel, write_weights
+from refusals import edit_config, refused
 
 REQUESTS = [{"text": prompt, "special": True, "logits": True} for prompt in PROMPTS]
 
@@ -105,21 +104,6 @@ def test_describe_names_a_snapshot_after_its_repository(vocabulary, tmp_path):
 @pytest.fixture
 def tiny(vocabulary, tmp_path):
     return TinyModel(vocabulary.first(300)).write(tmp_path / "tiny")
-
-
-def refused(folder) -> str:
-    """The one line with which the engine refuses to load the folder."""
-    done = run_engine("-m", folder, "--host", folder / "never.sock")
-    assert done.returncode == 1, done.stderr
-    line = last_line(done.stderr)
-    assert line.startswith("error: "), done.stderr
-    return line
-
-
-def edit_config(folder, **changes):
-    path = folder / "config.json"
-    config = json.loads(path.read_text()) | changes
-    path.write_text(json.dumps({key: value for key, value in config.items() if value is not None}))
 
 
 def test_an_undescribed_architecture_is_named_with_what_works_instead(tiny):

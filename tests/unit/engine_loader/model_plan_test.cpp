@@ -2,10 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include <cstring>
-
 #include "loader/virtual_gguf.h"
-#include "support/temp_dir.h"
+#include "unit/engine_loader/small_model.h"
 
 namespace homelab::loader {
 namespace {
@@ -13,11 +11,14 @@ namespace {
 constexpr std::uint32_t kHidden = 8;
 constexpr std::uint32_t kRows = 3;
 
-/// A model folder in which element i of every tensor is i (in BF16), so that moved rows can be
-/// seen.
-class SmallModel {
+constexpr char kConfig[] =
+    R"({"architectures":["LlamaForCausalLM"],"hidden_size":8,"intermediate_size":8,
+        "num_attention_heads":2,"num_hidden_layers":1,"vocab_size":3,"tie_word_embeddings":true,
+        "eos_token_id":2})";
+
+class SmallLlama : public SmallModel {
  public:
-  SmallModel() {
+  SmallLlama() : SmallModel(kConfig) {
     tensor("model.embed_tokens.weight", {kRows, kHidden});
     tensor("model.norm.weight", {kHidden});
     std::string const layer = "model.layers.0.";
@@ -29,64 +30,10 @@ class SmallModel {
       tensor(layer + "mlp." + part + "_proj.weight", {kHidden, kHidden});
     write();
   }
-
-  void tensor(std::string const& name, std::vector<std::uint64_t> const& shape) {
-    std::uint64_t count = 1;
-    for (auto const size : shape) count *= size;
-    header_[name] = json::object{{"dtype", "BF16"},
-                                 {"shape", json::array(shape.begin(), shape.end())},
-                                 {"data_offsets", {data_.size(), data_.size() + 2 * count}}};
-    for (std::uint64_t i = 0; i < count; ++i) {
-      auto const value = static_cast<float>(i);
-      data_.append(reinterpret_cast<char const*>(&value) + 2,
-                   2);  // the upper half of a float is its BF16
-    }
-  }
-
-  void write() const {
-    auto const text = json::serialize(header_);
-    std::uint64_t const length = text.size();
-    std::string bytes(sizeof length, '\0');
-    std::memcpy(bytes.data(), &length, sizeof length);
-    folder.write("model.safetensors", bytes + text + data_);
-    folder.write(
-        "config.json",
-        R"({"architectures":["LlamaForCausalLM"],"hidden_size":8,"intermediate_size":8,"num_attention_heads":2,
-                 "num_hidden_layers":1,"vocab_size":3,"tie_word_embeddings":true,"eos_token_id":2})");
-    folder.write("tokenizer.json",
-                 R"({"model":{"type":"BPE","vocab":{"a":0,"b":1},"merges":[]},"normalizer":null,
-                 "pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false}})");
-  }
-
-  test::TempDir folder;
-
- private:
-  json::object header_;
-  std::string data_;
 };
 
-PlannedTensor const& named(ModelPlan const& plan, std::string_view name) {
-  for (auto const& tensor : plan.tensors())
-    if (tensor.name == name) return tensor;
-  throw std::runtime_error("no such tensor");
-}
-
-template <class T>
-std::vector<T> content(PlannedTensor const& tensor) {
-  std::vector<T> values(tensor.bytes / sizeof(T));
-  EXPECT_TRUE(ModelPlan::materialise(tensor, std::as_writable_bytes(std::span(values))));
-  return values;
-}
-
-float widened(std::uint16_t value) {
-  std::uint32_t const bits = static_cast<std::uint32_t>(value) << 16U;
-  float result = 0;
-  std::memcpy(&result, &bits, sizeof result);
-  return result;
-}
-
 TEST(ModelPlan, InterleavesTheHalvesOfEachHead) {
-  SmallModel const model;
+  SmallLlama const model;
   auto const plan = ModelPlan::make(model.folder.path());
   ASSERT_TRUE(plan) << plan.error().message;
   auto const query = content<std::uint16_t>(named(**plan, "blk.0.attn_q.weight"));
@@ -98,7 +45,7 @@ TEST(ModelPlan, InterleavesTheHalvesOfEachHead) {
 }
 
 TEST(ModelPlan, WidensNormsToSinglePrecision) {
-  SmallModel const model;
+  SmallLlama const model;
   auto const plan = ModelPlan::make(model.folder.path());
   ASSERT_TRUE(plan) << plan.error().message;
   auto const& norm = named(**plan, "output_norm.weight");
@@ -107,7 +54,7 @@ TEST(ModelPlan, WidensNormsToSinglePrecision) {
 }
 
 TEST(ModelPlan, LeavesOutTheOutputOfATiedModelEvenIfItIsThere) {
-  SmallModel model;
+  SmallLlama model;
   model.tensor("lm_head.weight", {kRows, kHidden});
   model.write();
   auto const plan = ModelPlan::make(model.folder.path());
@@ -116,7 +63,7 @@ TEST(ModelPlan, LeavesOutTheOutputOfATiedModelEvenIfItIsThere) {
 }
 
 TEST(ModelPlan, NamesATensorItHasNoPlaceFor) {
-  SmallModel model;
+  SmallLlama model;
   model.tensor("model.layers.0.extra.weight", {kHidden});
   model.write();
   auto const plan = ModelPlan::make(model.folder.path());
@@ -124,16 +71,8 @@ TEST(ModelPlan, NamesATensorItHasNoPlaceFor) {
   EXPECT_NE(plan.error().message.find("model.layers.0.extra.weight"), std::string::npos);
 }
 
-std::string read_all(std::FILE* file, std::size_t piece) {
-  std::string all;
-  std::string buffer(piece, '\0');
-  for (std::size_t got = 0; (got = std::fread(buffer.data(), 1, piece, file)) > 0;)
-    all.append(buffer, 0, got);
-  return all;
-}
-
 TEST(VirtualGguf, IsTheSameFileHoweverItIsRead) {
-  SmallModel const model;
+  SmallLlama const model;
   auto const plan = ModelPlan::make(model.folder.path());
   ASSERT_TRUE(plan) << plan.error().message;
   auto const at_once = read_all(open_virtual_gguf(*plan, nullptr)->get(), 1U << 20U);
@@ -145,7 +84,7 @@ TEST(VirtualGguf, IsTheSameFileHoweverItIsRead) {
 }
 
 TEST(VirtualGguf, FindsEachTensorAtItsOffset) {
-  SmallModel const model;
+  SmallLlama const model;
   auto const plan = ModelPlan::make(model.folder.path());
   ASSERT_TRUE(plan) << plan.error().message;
   auto const file = open_virtual_gguf(*plan, nullptr);
@@ -161,7 +100,7 @@ TEST(VirtualGguf, FindsEachTensorAtItsOffset) {
 }
 
 TEST(VirtualGguf, KnowsItsEndAndRefusesToGoBeforeItsBeginning) {
-  SmallModel const model;
+  SmallLlama const model;
   auto const plan = ModelPlan::make(model.folder.path());
   ASSERT_TRUE(plan) << plan.error().message;
   auto const file = open_virtual_gguf(*plan, nullptr);
@@ -171,7 +110,7 @@ TEST(VirtualGguf, KnowsItsEndAndRefusesToGoBeforeItsBeginning) {
 }
 
 TEST(VirtualGguf, TellsWhyAReadFailed) {
-  SmallModel const model;
+  SmallLlama const model;
   auto const plan = ModelPlan::make(model.folder.path());
   ASSERT_TRUE(plan) << plan.error().message;
   std::filesystem::resize_file(model.folder / "model.safetensors", 100);
