@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <llama.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
@@ -15,6 +16,8 @@
 #include "core_arguments.h"
 #include "describe.h"
 #include "lifeline.h"
+#include "load_quantisation.h"
+#include "model_seam.h"
 #include "serve.h"
 
 namespace homelab::engine_process {
@@ -25,14 +28,16 @@ constexpr int kFailed = 1;
 constexpr int kWrongUsage = 2;
 
 constexpr char kUsage[] =
-    "usage: homelab-llm-engine [--lifeline-fd N] -m MODEL --host SOCKET.sock [llama-server "
-    "arguments]\n"
+    "usage: homelab-llm-engine [--lifeline-fd N] [--load-quantized TYPE] -m MODEL --host "
+    "SOCKET.sock [llama-server arguments]\n"
     "       homelab-llm-engine describe PATH\n"
     "       homelab-llm-engine version\n"
     "\n"
     "MODEL is a .gguf file (the first shard of a split one) or a folder with config.json, "
     "tokenizer.json and\n"
-    "safetensors. Serves it until SIGTERM, or until the other end of descriptor N is closed.\n";
+    "safetensors. Serves it until SIGTERM, or until the other end of descriptor N is closed. TYPE "
+    "(Q8_0, Q4_K, ...)\n"
+    "is what the weights of safetensors become in memory.\n";
 
 /// The promise to whoever reads our log: the last line says why.
 int report(Error const& error) {
@@ -70,22 +75,39 @@ int describe_command(std::string const& path) {
   return kDone;
 }
 
-/// Takes `--lifeline-fd N` out of `arguments`; it is ours, not llama-server's.
+/// Takes `NAME VALUE` out of `arguments`; such options are ours, not llama-server's. nullopt: it is
+/// not there.
+Result<std::optional<std::string>> take_option(std::vector<std::string>& arguments,
+                                               std::string_view name) {
+  auto const found = std::find(arguments.begin(), arguments.end(), name);
+  if (found == arguments.end()) return std::optional<std::string>();
+  if (found + 1 == arguments.end())
+    return fail(Code::kInvalidArgument, fmt::format("{}: expected a value", name));
+  auto value = std::optional(*(found + 1));
+  arguments.erase(found, found + 2);
+  return value;
+}
+
 Status take_lifeline(std::vector<std::string>& arguments) {
-  for (std::size_t i = 0; i < arguments.size(); ++i) {
-    if (arguments[i] != "--lifeline-fd") continue;
-    auto const number = i + 1 < arguments.size() ? parse_uint(arguments[i + 1]) : std::nullopt;
-    if (!number || *number > 1'000'000)
-      return fail(Code::kInvalidArgument, "--lifeline-fd: expected a descriptor number");
-    auto const first = arguments.begin() + static_cast<std::ptrdiff_t>(i);
-    arguments.erase(first, first + 2);
-    return watch_lifeline(static_cast<int>(*number));
-  }
+  ASSIGN_OR_RETURN(auto const value, take_option(arguments, "--lifeline-fd"));
+  if (!value) return {};
+  auto const number = parse_uint(*value);
+  if (!number || *number > 1'000'000)
+    return fail(Code::kInvalidArgument, "--lifeline-fd: expected a descriptor number");
+  return watch_lifeline(static_cast<int>(*number));
+}
+
+Status take_quantisation(std::vector<std::string>& arguments) {
+  ASSIGN_OR_RETURN(auto const value, take_option(arguments, "--load-quantized"));
+  if (!value) return {};
+  ASSIGN_OR_RETURN(auto quantisation, parse_quantisation(*value));
+  set_load_quantisation(std::move(quantisation));
   return {};
 }
 
 int serve_command(std::vector<std::string> arguments) {
   if (auto status = take_lifeline(arguments); !status) return report(status.error());
+  if (auto status = take_quantisation(arguments); !status) return report(status.error());
   int code = kDone;
   if (auto status = serve(arguments); !status) code = report(status.error());
   // Threads of the core may still hold its globals: their destructors are not worth a crash at the

@@ -25,6 +25,7 @@ using Plan = std::shared_ptr<loader::ModelPlan const>;
 struct Kept {
   std::mutex mutex;
   std::map<std::string, Plan> plans;
+  loader::Quantisation quantisation;
   std::string last_error;
 };
 
@@ -46,12 +47,14 @@ void remember(std::string reason) {
 }
 
 Result<Plan> plan_for(std::string const& folder) {
+  loader::Quantisation quantisation;
   {
     std::lock_guard const lock(kept().mutex);
     if (auto const found = kept().plans.find(folder); found != kept().plans.end())
       return found->second;
+    quantisation = kept().quantisation;
   }
-  ASSIGN_OR_RETURN(auto plan, loader::ModelPlan::make(folder));
+  ASSIGN_OR_RETURN(auto plan, loader::ModelPlan::make(folder, quantisation));
   std::lock_guard const lock(kept().mutex);
   return kept().plans.insert_or_assign(folder, std::move(plan)).first->second;
 }
@@ -78,12 +81,26 @@ llama_model* load_folder(std::string const& folder, llama_model_params params,
   return model;
 }
 
+/// A GGUF has its types; asking for others must not be ignored.
+Status check_file(std::string const& path) {
+  std::lock_guard const lock(kept().mutex);
+  if (kept().quantisation.pack == nullptr) return {};
+  return fail(
+      Code::kInvalidArgument,
+      fmt::format("{}: --load-quantized is for safetensors; a GGUF is loaded as it is", path));
+}
+
 }  // namespace
+
+void set_load_quantisation(loader::Quantisation quantisation) {
+  std::lock_guard const lock(kept().mutex);
+  kept().quantisation = std::move(quantisation);
+}
 
 Status prepare_model(std::string const& path) {
   auto const info = os::stat_target(path);
   if (!info) return fail(Error(info.error()).in("model " + path));
-  if (!S_ISDIR(info->st_mode)) return {};
+  if (!S_ISDIR(info->st_mode)) return check_file(path);
   auto plan = plan_for(path);
   return plan ? Status{} : fail(std::move(plan.error()));
 }

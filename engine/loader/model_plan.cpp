@@ -12,19 +12,27 @@ namespace homelab::loader {
 namespace {
 
 constexpr std::uint32_t kQuantisationVersion = 2;
+// Of single-precision numbers that are in memory at a time.
+constexpr std::uint64_t kSliceBytes = 8U << 20U;
 constexpr std::string_view kEmbedding = "model.embed_tokens.weight";
 constexpr std::string_view kOutput = "lm_head.weight";
 
-std::uint64_t type_bytes(GgmlType type) { return type == GgmlType::kF32 ? 4 : 2; }
-
-Result<GgmlType> weight_type(TensorInfo const& info) {
-  if (info.dtype == "F32") return GgmlType::kF32;
-  if (info.dtype == "F16") return GgmlType::kF16;
-  if (info.dtype == "BF16") return GgmlType::kBf16;
+Result<BlockFormat> stored_format(TensorInfo const& info) {
+  if (info.dtype == "F32") return BlockFormat{GgmlType::kF32, 1, 4};
+  if (info.dtype == "F16") return BlockFormat{GgmlType::kF16, 1, 2};
+  if (info.dtype == "BF16") return BlockFormat{GgmlType::kBf16, 1, 2};
   return fail(Code::kUnimplemented, fmt::format("tensor '{}' has dtype {}; F32, F16 and BF16 can "
                                                 "be loaded from safetensors, for others use a "
                                                 "GGUF of this model",
                                                 info.name, info.dtype));
+}
+
+/// The first format that can hold rows of this length; nullptr if none can.
+BlockFormat const* fitting(std::vector<BlockFormat> const& formats, std::uint64_t row_elements) {
+  auto const found = std::find_if(formats.begin(), formats.end(), [&](BlockFormat const& format) {
+    return row_elements % format.elements == 0;
+  });
+  return found == formats.end() ? nullptr : &*found;
 }
 
 /// "blk.{}.attn_q.weight" and 3 -> "blk.3.attn_q.weight"; only the first place is filled.
@@ -80,14 +88,16 @@ Status check_source(Checkpoint::Tensor const& source, std::string const& name,
 /// Buffers that some checkpoints carry although they are computed from the configuration.
 bool is_derived(std::string_view name) { return name.ends_with(".rotary_emb.inv_freq"); }
 
-std::uint32_t file_type(std::vector<PlannedTensor> const& tensors) {
+std::uint32_t file_type(std::vector<PlannedTensor> const& tensors,
+                        Quantisation const& quantisation) {
   std::map<GgmlType, std::uint64_t> bytes;
   for (auto const& tensor : tensors) bytes[tensor.type] += tensor.bytes;
   auto const most = std::max_element(
       bytes.begin(), bytes.end(), [](auto const& a, auto const& b) { return a.second < b.second; });
   // llama.cpp's file types: all F32, mostly F16, mostly BF16.
   if (most == bytes.end() || most->first == GgmlType::kF32) return 0;
-  return most->first == GgmlType::kF16 ? 1 : 32;
+  if (most->first == GgmlType::kF16) return 1;
+  return most->first == GgmlType::kBf16 ? 32 : quantisation.file_type;
 }
 
 void set_rope(GgufHeader& header, std::string const& prefix, RopeConfig const& rope) {
@@ -163,7 +173,7 @@ void set_tokenizer(GgufHeader& header, Tokenizer const& tokenizer) {
 }  // namespace
 
 bool PlannedTensor::is_copy() const {
-  return !sources.empty() && paired_heads == 0 && !plus_one &&
+  return !sources.empty() && paired_heads == 0 && !plus_one && pack == nullptr &&
          part_bytes() == sources.front().info->bytes;
 }
 
@@ -171,12 +181,25 @@ std::uint64_t PlannedTensor::part_bytes() const {
   return sources.empty() ? bytes : bytes / sources.size();
 }
 
-Result<std::shared_ptr<ModelPlan const>> ModelPlan::make(std::filesystem::path const& folder) {
+std::uint64_t PlannedTensor::part_rows() const {
+  return sources.empty() ? 1 : sources.front().info->shape.front();
+}
+
+std::uint64_t PlannedTensor::slice_rows() const {
+  if (sources.empty()) return 1;
+  std::uint64_t const unit = paired_heads == 0 ? 1 : part_rows() / paired_heads;
+  std::uint64_t const row_elements = sources.front().info->elements() / part_rows();
+  return std::max<std::uint64_t>(1, kSliceBytes / (unit * row_elements * sizeof(float))) * unit;
+}
+
+Result<std::shared_ptr<ModelPlan const>> ModelPlan::make(std::filesystem::path const& folder,
+                                                         Quantisation const& quantisation) {
   ASSIGN_OR_RETURN(auto const json_config, read_config(folder));
   ASSIGN_OR_RETURN(auto const* architecture, require_architecture(identify(json_config)));
   ASSIGN_OR_RETURN(auto config, parse_config(json_config, *architecture));
 
   std::shared_ptr<ModelPlan> plan(new ModelPlan);
+  plan->quantisation_ = quantisation;
   ASSIGN_OR_RETURN(plan->checkpoint_, Checkpoint::open(folder));
   // The embedding's rows are the truth about the vocabulary: it may be padded beyond what
   // config.json says.
@@ -195,7 +218,7 @@ Result<std::shared_ptr<ModelPlan const>> ModelPlan::make(std::filesystem::path c
   // Fixed on purpose: llama.cpp changes its behaviour for some names, so none from outside may get
   // here.
   header.set("general.name", "safetensors snapshot");
-  header.set("general.file_type", file_type(plan->tensors_));
+  header.set("general.file_type", file_type(plan->tensors_, quantisation));
   header.set("general.quantization_version", kQuantisationVersion);
   set_parameters(header, *architecture, config);
   set_tokenizer(header, *tokenizer);
@@ -255,11 +278,17 @@ Status ModelPlan::add(TensorRule const& rule, std::uint32_t layer, ModelConfig c
     used_.insert(source.info->name);
   }
   auto const& info = *tensor.sources.front().info;
-  ASSIGN_OR_RETURN(auto const type, weight_type(info));
-  tensor.type = info.shape.size() == 1 || rule.single || rule.plus_one ? GgmlType::kF32 : type;
+  ASSIGN_OR_RETURN(auto format, stored_format(info));
+  if (info.shape.size() == 1 || rule.single || rule.plus_one) {
+    format = {};
+  } else if (auto const* packed = fitting(quantisation_.formats, info.shape.back())) {
+    format = *packed;
+    tensor.pack = quantisation_.pack;
+  }
+  tensor.type = format.type;
   tensor.dimensions.assign(info.shape.rbegin(), info.shape.rend());
   if (rule.stack != Stack::kNone) tensor.dimensions.push_back(count);
-  tensor.bytes = count * info.elements() * type_bytes(tensor.type);
+  tensor.bytes = count * info.elements() / format.elements * format.bytes;
   tensor.plus_one = rule.plus_one;
   if (rule.order != RowOrder::kSame)
     tensor.paired_heads = rule.order == RowOrder::kPairedQuery ? config.heads : config.kv_heads;
@@ -300,14 +329,19 @@ void ModelPlan::place_tensors() {
 }
 
 Status ModelPlan::materialise(PlannedTensor const& tensor, std::span<std::byte> out) {
-  auto const size = tensor.part_bytes();
-  for (std::size_t part = 0; part * size < out.size(); ++part)
-    RETURN_IF_ERROR(materialise_part(tensor, part, out.subspan(part * size, size)));
+  std::uint64_t const rows = tensor.part_rows();
+  for (std::size_t part = 0; !out.empty(); ++part) {
+    for (std::uint64_t row = 0; row < rows; row += tensor.slice_rows()) {
+      auto const bytes = std::min(tensor.slice_rows(), rows - row) * tensor.row_bytes();
+      RETURN_IF_ERROR(materialise_rows(tensor, part, row, out.first(bytes)));
+      out = out.subspan(bytes);
+    }
+  }
   return {};
 }
 
-Status ModelPlan::materialise_part(PlannedTensor const& tensor, std::size_t part,
-                                   std::span<std::byte> out) {
+Status ModelPlan::materialise_rows(PlannedTensor const& tensor, std::size_t part,
+                                   std::uint64_t first_row, std::span<std::byte> out) {
   if (tensor.sources.empty()) {
     auto const bytes = std::as_bytes(std::span(tensor.computed));
     std::copy(bytes.begin(), bytes.end(), out.begin());
@@ -315,20 +349,26 @@ Status ModelPlan::materialise_part(PlannedTensor const& tensor, std::size_t part
   }
   auto const& source = tensor.sources[part];
   auto const& info = *source.info;
-  if (tensor.is_copy()) return source.file->read(info.offset, out);
-  std::vector<std::byte> raw(info.bytes);
-  RETURN_IF_ERROR(source.file->read(info.offset, raw));
-  bool const widened = tensor.plus_one || raw.size() != out.size();
-  if (tensor.paired_heads > 0 && !widened) {
-    pair_rows(raw, info.shape[0], tensor.paired_heads, out);
-    return {};
-  }
+  std::uint64_t const rows = out.size() / tensor.row_bytes();
+  std::uint64_t const raw_row_bytes = info.bytes / tensor.part_rows();
+  std::uint64_t const offset = info.offset + first_row * raw_row_bytes;
+  if (tensor.is_copy()) return source.file->read(offset, out);
+  std::vector<std::byte> raw(rows * raw_row_bytes);
+  RETURN_IF_ERROR(source.file->read(offset, raw));
   if (tensor.paired_heads > 0) {
     std::vector<std::byte> paired(raw.size());
-    pair_rows(raw, info.shape[0], tensor.paired_heads, paired);
+    pair_rows(raw, rows, tensor.part_rows() / tensor.paired_heads, paired);
     raw.swap(paired);
   }
-  widen(raw, info.dtype, tensor.plus_one ? 1.0F : 0.0F, out);
+  if (tensor.pack != nullptr) {
+    std::vector<float> values(info.elements() / tensor.part_rows() * rows);
+    widen(raw, info.dtype, 0, std::as_writable_bytes(std::span(values)));
+    tensor.pack(tensor.type, values, values.size() / rows, out);
+  } else if (raw.size() == out.size() && !tensor.plus_one) {
+    std::copy(raw.begin(), raw.end(), out.begin());
+  } else {
+    widen(raw, info.dtype, tensor.plus_one ? 1.0F : 0.0F, out);
+  }
   return {};
 }
 

@@ -17,6 +17,24 @@
 
 namespace homelab::loader {
 
+/// How numbers are stored: `elements` of a row take `bytes`.
+struct BlockFormat {
+  GgmlType type = GgmlType::kF32;
+  std::uint32_t elements = 1;
+  std::uint32_t bytes = 4;
+};
+
+/// Stores whole rows of `row_elements` numbers in `type`; `out` has exactly their bytes.
+using PackRows = void (*)(GgmlType type, std::span<float const> rows, std::uint64_t row_elements,
+                          std::span<std::byte> out);
+
+/// What weight matrices become while they are read. Vectors, norms and routers stay as they are.
+struct Quantisation {
+  std::vector<BlockFormat> formats{};  ///< the first whose block divides a row; none does: as it is
+  std::uint32_t file_type = 0;         ///< llama.cpp's number for such a file
+  PackRows pack = nullptr;
+};
+
 struct PlannedTensor {
   std::string name;  ///< llama.cpp's name
   GgmlType type = GgmlType::kF32;
@@ -28,12 +46,18 @@ struct PlannedTensor {
   std::vector<Checkpoint::Tensor> sources{};
   std::uint32_t paired_heads = 0;  ///< > 0: rows are reordered within this many heads
   bool plus_one = false;           ///< 1 is added to each element
+  PackRows pack = nullptr;         ///< not null: `type` is one of its
   std::vector<float> computed{};
 
   /// True if the bytes are those of the safetensors files.
   [[nodiscard]] bool is_copy() const;
-  /// Bytes of one source in `type`: what has to be in memory at a time.
+  /// Of one source, in `type`.
   [[nodiscard]] std::uint64_t part_bytes() const;
+  /// Of one source; 1 if there is none.
+  [[nodiscard]] std::uint64_t part_rows() const;
+  [[nodiscard]] std::uint64_t row_bytes() const { return part_bytes() / part_rows(); }
+  /// How many rows are made at a time: a few MiB, and whole heads where rows change places.
+  [[nodiscard]] std::uint64_t slice_rows() const;
 };
 
 /// Immutable once made, so it may be read by several threads at once.
@@ -42,7 +66,7 @@ class ModelPlan {
   /// Reads config.json, the tokenizer and the headers of all safetensors of `folder`. Errors name
   /// the file and the field, tensor or feature, and what would work instead.
   [[nodiscard]] static Result<std::shared_ptr<ModelPlan const>> make(
-      std::filesystem::path const& folder);
+      std::filesystem::path const& folder, Quantisation const& quantisation = {});
 
   [[nodiscard]] std::string const& header() const { return header_; }
   [[nodiscard]] std::vector<PlannedTensor> const& tensors() const { return tensors_; }
@@ -51,10 +75,10 @@ class ModelPlan {
 
   /// All bytes of one tensor in its planned type and order; `out` has exactly tensor.bytes.
   [[nodiscard]] static Status materialise(PlannedTensor const& tensor, std::span<std::byte> out);
-  /// Those of one source only (of all, if there is none); `out` has exactly tensor.part_bytes().
-  /// Needs up to twice the source's bytes besides.
-  [[nodiscard]] static Status materialise_part(PlannedTensor const& tensor, std::size_t part,
-                                               std::span<std::byte> out);
+  /// Rows of one source, from `first_row` (a multiple of slice_rows()) on; `out` has the bytes of
+  /// at most slice_rows(). Needs a few times the memory of `out` besides.
+  [[nodiscard]] static Status materialise_rows(PlannedTensor const& tensor, std::size_t part,
+                                               std::uint64_t first_row, std::span<std::byte> out);
 
  private:
   ModelPlan() = default;
@@ -67,6 +91,7 @@ class ModelPlan {
   void place_tensors();
 
   Checkpoint checkpoint_;
+  Quantisation quantisation_;
   std::string header_;
   std::vector<PlannedTensor> tensors_;
   std::unordered_set<std::string> used_;

@@ -45,13 +45,12 @@ void widen(std::span<std::byte const> from, std::string_view dtype, float plus,
     widen_each<std::uint16_t>(from, plus, to, bf16_to_float);
 }
 
-void pair_rows(std::span<std::byte const> from, std::uint64_t rows, std::uint32_t heads,
+void pair_rows(std::span<std::byte const> from, std::uint64_t rows, std::uint64_t head_rows,
                std::span<std::byte> to) {
   std::uint64_t const row_bytes = from.size() / rows;
-  std::uint64_t const size = rows / heads;
   for (std::uint64_t row = 0; row < rows; ++row) {
-    std::uint64_t const in_head = row % size;
-    std::uint64_t const source = row - in_head + (in_head % 2) * (size / 2) + in_head / 2;
+    std::uint64_t const in_head = row % head_rows;
+    std::uint64_t const source = row - in_head + (in_head % 2) * (head_rows / 2) + in_head / 2;
     std::memcpy(&to[row * row_bytes], &from[source * row_bytes], row_bytes);
   }
 }

@@ -13,8 +13,8 @@ void widen(std::span<std::byte const> from, std::string_view dtype, float plus,
            std::span<std::byte> to);
 
 /// From rotary halves to adjacent pairs: row r of a head is row (r % 2) * (size / 2) + r / 2 of the
-/// source. `rows` is a multiple of `heads`, both spans have the same length.
-void pair_rows(std::span<std::byte const> from, std::uint64_t rows, std::uint32_t heads,
+/// source. `rows` is a multiple of `head_rows`, both spans have the same length.
+void pair_rows(std::span<std::byte const> from, std::uint64_t rows, std::uint64_t head_rows,
                std::span<std::byte> to);
 
 }  // namespace homelab::loader

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <utility>
 
 namespace homelab::loader {
 namespace {
@@ -70,32 +69,44 @@ class Reader {
     return read_tensor(tensor, inside, out.first(std::min(out.size(), tensor.bytes - inside)));
   }
 
-  /// Up to the end of one part: of a stack, one part at a time is kept.
+  /// Up to the end of what is made at a time.
   Result<std::size_t> read_tensor(PlannedTensor const& tensor, std::uint64_t inside,
                                   std::span<std::byte> out) {
-    auto const size = tensor.part_bytes();
-    auto const part = static_cast<std::size_t>(inside / size);
-    auto const from = inside % size;
-    out = out.first(std::min<std::size_t>(out.size(), size - from));
+    std::uint64_t const part = inside / tensor.part_bytes();
+    std::uint64_t const from = inside % tensor.part_bytes();
     if (tensor.is_copy()) {
+      out = out.first(std::min<std::size_t>(out.size(), tensor.part_bytes() - from));
       auto const& source = tensor.sources[part];
       RETURN_IF_ERROR(source.file->read(source.info->offset + from, out));
       return out.size();
     }
-    if (kept_ != std::pair(&tensor, part)) {
+    std::uint64_t const slice = tensor.slice_rows();
+    std::uint64_t const row = from / tensor.row_bytes() / slice * slice;
+    Kept const wanted{&tensor, part, row};
+    if (kept_ != wanted) {
       kept_ = {};
-      bytes_.resize(size);
-      RETURN_IF_ERROR(ModelPlan::materialise_part(tensor, part, bytes_));
-      kept_ = {&tensor, part};
+      bytes_.resize(std::min(slice, tensor.part_rows() - row) * tensor.row_bytes());
+      RETURN_IF_ERROR(ModelPlan::materialise_rows(tensor, part, row, bytes_));
+      kept_ = wanted;
     }
-    std::memcpy(out.data(), bytes_.data() + from, out.size());
+    std::uint64_t const skip = from - row * tensor.row_bytes();
+    out = out.first(std::min<std::size_t>(out.size(), bytes_.size() - skip));
+    std::memcpy(out.data(), bytes_.data() + skip, out.size());
     return out.size();
   }
+
+  /// Which rows `bytes_` holds.
+  struct Kept {
+    PlannedTensor const* tensor = nullptr;
+    std::uint64_t part = 0;
+    std::uint64_t first_row = 0;
+    bool operator==(Kept const&) const = default;
+  };
 
   std::shared_ptr<ModelPlan const> plan_;
   std::string* reason_;
   std::uint64_t position_ = 0;
-  std::pair<PlannedTensor const*, std::size_t> kept_{};
+  Kept kept_;
   std::vector<std::byte> bytes_;
 };
 

@@ -14,9 +14,9 @@ struct CloseFile {
 };
 using FilePtr = std::unique_ptr<std::FILE, CloseFile>;
 
-/// Reading is sequential-friendly: what is changed on the way is kept in memory one tensor of the
-/// safetensors at a time (one expert, not the stack of all), what is only copied not at all. One
-/// thread at a time, as with any FILE. `reason`, if not null, receives why a read failed and must
+/// Reading is sequential-friendly: what is changed on the way is kept in memory a few MiB at a time
+/// (see PlannedTensor::slice_rows), what is only copied not at all. One thread at a time, as with
+/// any FILE. `reason`, if not null, receives why a read failed and must
 /// outlive the file. Errors: kResourceExhausted.
 [[nodiscard]] Result<FilePtr> open_virtual_gguf(std::shared_ptr<ModelPlan const> plan,
                                                 std::string* reason);

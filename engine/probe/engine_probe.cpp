@@ -3,7 +3,7 @@
 //   engine_probe MODEL < requests       one JSON object a line: {"text": "...", "special": false,
 //   "logits": true}, or {"tokens": [1, 2], "logits": true}
 // Prints one JSON object a line: {"tokens": [...]}; with logits, all positions' raw floats are
-// appended to LOGITS_FILE.
+// appended to LOGITS_FILE. LOAD_QUANTIZED is the engine's --load-quantized.
 #include <llama.h>
 
 #include <cstdio>
@@ -14,6 +14,8 @@
 
 #include "back_ends.h"
 #include "base/json.h"
+#include "load_quantisation.h"
+#include "model_seam.h"
 
 namespace {
 
@@ -62,7 +64,13 @@ int run(char const* path) {
   // NOLINTBEGIN(concurrency-mt-unsafe): called before the first thread starts
   auto const* vocab_only = std::getenv("VOCAB_ONLY");
   auto const* logits_path = std::getenv("LOGITS_FILE");
+  auto const* quantised = std::getenv("LOAD_QUANTIZED");
   // NOLINTEND(concurrency-mt-unsafe)
+  if (quantised) {
+    auto quantisation = homelab::engine_process::parse_quantisation(quantised);
+    if (!quantisation) return 2;
+    homelab::engine_process::set_load_quantisation(std::move(*quantisation));
+  }
   auto model_params = llama_model_default_params();
   model_params.vocab_only = vocab_only != nullptr;
   auto* model = llama_model_load_from_file(path, model_params);

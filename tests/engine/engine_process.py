@@ -36,13 +36,20 @@ def describe(path: Path) -> dict:
     return json.loads(done.stdout)
 
 
-def probe(model: Path, requests: list[dict], vocab_only: bool = False) -> tuple[list[list[int]], np.ndarray]:
-    """Token ids of each request, and the logits of those that ask for them, as one flat array."""
+def probe(
+    model: Path, requests: list[dict], vocab_only: bool = False, quantised: str | None = None
+) -> tuple[list[list[int]], np.ndarray]:
+    """Token ids of each request, and the logits of those that ask for them, as one flat array.
+
+    `quantised`: the engine's --load-quantized.
+    """
     with tempfile.TemporaryDirectory() as folder:
         logits = Path(folder) / "logits"
         environment = os.environ | {"LOGITS_FILE": str(logits)}
         if vocab_only:
             environment["VOCAB_ONLY"] = "1"
+        if quantised:
+            environment["LOAD_QUANTIZED"] = quantised
         lines = "".join(json.dumps(request) + "\n" for request in requests)
         done = subprocess.run(
             [PROBE, model], input=lines, capture_output=True, text=True, timeout=PATIENCE_S, env=environment

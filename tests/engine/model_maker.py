@@ -251,8 +251,11 @@ class SmolLm2:
         self.vocabulary.write(folder)
         return folder
 
-    def write_gguf(self, path: Path, dtype: str) -> Path:
-        """The same weights in the same type, written by llama.cpp's own Python package."""
+    def write_gguf(self, path: Path, dtype: str, stored: str | None = None) -> Path:
+        """The same weights in the same type, written by llama.cpp's own Python package.
+
+        `stored`: the type that a checkpoint had before they were quantised to `dtype`.
+        """
         writer = gguf.GGUFWriter(path, "llama")
         writer.add_context_length(self.field("context_length"))
         writer.add_embedding_length(self.field("embedding_length"))
@@ -276,8 +279,8 @@ class SmolLm2:
         kind = gguf.GGMLQuantizationType[dtype]
         for name, values in self.weights.items():
             own = gguf.GGMLQuantizationType.F32 if values.ndim == 1 else kind
-            # One-dimensional weights pass through the checkpoint's type before they are widened.
-            values = rounded(values, dtype) if values.ndim == 1 else values
+            # Weights pass through the checkpoint's type before they are widened or quantised.
+            values = rounded(values, stored or dtype) if values.ndim == 1 or stored else values
             writer.add_tensor(name, gguf.quants.quantize(values, own), raw_dtype=own)
         writer.write_header_to_file()
         writer.write_kv_data_to_file()

@@ -60,6 +60,7 @@ TEST(ExpertStack, IsReadFromTheFilesWithoutBeingHeldInMemory) {
   auto const& up = named(**plan, "blk.0.ffn_up_exps.weight");
   EXPECT_TRUE(up.is_copy());
   EXPECT_EQ(up.part_bytes() * kExperts, up.bytes);
+  EXPECT_EQ(up.row_bytes(), 2 * kHidden);
 }
 
 TEST(ExpertStack, TheRouterIsInSinglePrecision) {

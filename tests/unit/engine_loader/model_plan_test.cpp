@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
+#include <cstring>
+
 #include "loader/virtual_gguf.h"
 #include "unit/engine_loader/small_model.h"
 
@@ -42,6 +45,84 @@ TEST(ModelPlan, InterleavesTheHalvesOfEachHead) {
     rows.push_back(static_cast<std::uint32_t>(widened(query[row * kHidden])) / kHidden);
   EXPECT_EQ(rows, (std::vector<std::uint32_t>{0, 2, 1, 3, 4, 6, 5, 7}));
   EXPECT_TRUE(named(**plan, "blk.0.attn_v.weight").is_copy());
+}
+
+/// Six query heads that are too large to be made at once.
+class WideLlama : public SmallModel {
+ public:
+  static constexpr std::uint64_t kHeads = 6;
+  static constexpr std::uint64_t kHeadSize = 65536;
+
+  WideLlama()
+      : SmallModel(
+            R"({"architectures":["LlamaForCausalLM"],"hidden_size":8,"intermediate_size":8,
+        "num_attention_heads":6,"num_key_value_heads":1,"head_dim":65536,"num_hidden_layers":1,
+        "vocab_size":3,"tie_word_embeddings":true,"eos_token_id":2})") {
+    tensor("model.embed_tokens.weight", {kRows, kHidden});
+    tensor("model.norm.weight", {kHidden});
+    std::string const layer = "model.layers.0.";
+    for (auto const* norm : {"input_layernorm", "post_attention_layernorm"})
+      tensor(layer + norm + ".weight", {kHidden});
+    tensor(layer + "self_attn.q_proj.weight", {kHeads * kHeadSize, kHidden});
+    tensor(layer + "self_attn.k_proj.weight", {kHeadSize, kHidden});
+    tensor(layer + "self_attn.v_proj.weight", {kHeadSize, kHidden});
+    tensor(layer + "self_attn.o_proj.weight", {kHidden, kHeads * kHeadSize});
+    for (auto const* part : {"gate", "up", "down"})
+      tensor(layer + "mlp." + part + "_proj.weight", {kHidden, kHidden});
+    write();
+  }
+};
+
+TEST(ModelPlan, MakesALargeTensorInSlicesOfWholeHeads) {
+  WideLlama const model;
+  auto const plan = ModelPlan::make(model.folder.path());
+  ASSERT_TRUE(plan) << plan.error().message;
+  auto const& query = named(**plan, "blk.0.attn_q.weight");
+  ASSERT_LT(query.slice_rows(), query.part_rows());
+  EXPECT_EQ(query.slice_rows() % WideLlama::kHeadSize, 0U);
+  auto const rows = content<std::uint16_t>(query);
+  std::uint64_t constexpr kHalf = WideLlama::kHeadSize / 2;
+  for (std::uint64_t row = 0; row < query.part_rows(); row += 1009) {
+    auto const in_head = row % WideLlama::kHeadSize;
+    auto const source = row - in_head + (in_head % 2) * kHalf + in_head / 2;
+    auto const cut = std::bit_cast<std::uint32_t>(static_cast<float>(source * kHidden)) >> 16U;
+    ASSERT_EQ(rows[row * kHidden], cut) << row;
+  }
+  auto const whole = read_all(open_virtual_gguf(*plan, nullptr)->get(), 1U << 20U);
+  EXPECT_EQ(
+      std::memcmp(whole.data() + (*plan)->header().size() + query.offset, rows.data(), query.bytes),
+      0);
+}
+
+/// Stands for a block type: two numbers become one byte, their sum.
+void add_pairs(GgmlType, std::span<float const> rows, std::uint64_t, std::span<std::byte> out) {
+  for (std::size_t i = 0; i < out.size(); ++i)
+    out[i] = static_cast<std::byte>(static_cast<int>(rows[2 * i] + rows[2 * i + 1]));
+}
+
+constexpr auto kPairs = static_cast<GgmlType>(99);
+
+TEST(ModelPlan, PacksMatricesButNotVectors) {
+  SmallLlama const model;
+  Quantisation const pairs{.formats = {{kPairs, 2, 1}}, .file_type = 7, .pack = add_pairs};
+  auto const plan = ModelPlan::make(model.folder.path(), pairs);
+  ASSERT_TRUE(plan) << plan.error().message;
+  auto const& embedding = named(**plan, "token_embd.weight");
+  EXPECT_EQ(embedding.type, kPairs);
+  EXPECT_EQ(content<std::uint8_t>(embedding),
+            (std::vector<std::uint8_t>{1, 5, 9, 13, 17, 21, 25, 29, 33, 37, 41, 45}));
+  // Reordered first: the second row is the third of the checkpoint.
+  EXPECT_EQ(content<std::uint8_t>(named(**plan, "blk.0.attn_q.weight"))[kHidden / 2], 33);
+  EXPECT_EQ(named(**plan, "output_norm.weight").type, GgmlType::kF32);
+}
+
+TEST(ModelPlan, LeavesRowsThatNoBlockDividesAsTheyAre) {
+  SmallLlama const model;
+  Quantisation const thirds{.formats = {{kPairs, 3, 1}}, .file_type = 7, .pack = add_pairs};
+  auto const plan = ModelPlan::make(model.folder.path(), thirds);
+  ASSERT_TRUE(plan) << plan.error().message;
+  EXPECT_EQ(named(**plan, "token_embd.weight").type, GgmlType::kBf16);
+  EXPECT_TRUE(named(**plan, "token_embd.weight").is_copy());
 }
 
 TEST(ModelPlan, WidensNormsToSinglePrecision) {
