@@ -18,6 +18,14 @@ constexpr std::int64_t kMaxExperts = 1024;
 constexpr std::string_view kFullAttention = "full_attention";
 constexpr std::string_view kSlidingAttention = "sliding_attention";
 
+/// For a message: the beginning of what stands there.
+std::string shown(json::value const& value) {
+  constexpr std::size_t kMost = 60;
+  auto text = json::serialize(value);
+  if (text.size() > kMost) text = text.substr(0, kMost) + "...";
+  return text;
+}
+
 bool is_fixed(json::object const& config, FixedRule const& rule) {
   using Must = FixedRule::Must;
   switch (rule.must) {
@@ -53,9 +61,8 @@ Status refuse_other_features(json::object const& config, Architecture const& arc
   for (auto const& rule : architecture.fixed) {
     if (is_fixed(config, rule)) continue;
     auto const* value = config.if_contains(rule.field);
-    return unsupported_field(fmt::format("'{}' {} of a {}", rule.field,
-                                         value ? json::serialize(*value) : "absent",
-                                         architecture.class_name));
+    return unsupported_field(fmt::format(
+        "'{}' {} of a {}", rule.field, value ? shown(*value) : "absent", architecture.class_name));
   }
   return {};
 }
@@ -128,7 +135,7 @@ Result<std::vector<std::int32_t>> parse_layer_types(json::object const& config,
   for (auto const& type : types ? *types : json::array{}) {
     bool const known = type.is_string() && (type.get_string() == kFullAttention ||
                                             type.get_string() == kSlidingAttention);
-    if (!known) return unsupported_field(fmt::format("layer type {}", json::serialize(type)));
+    if (!known) return unsupported_field(fmt::format("layer type {}", shown(type)));
     sliding.push_back(type.get_string() == kSlidingAttention ? 1 : 0);
   }
   if (sliding.size() != layers)

@@ -114,8 +114,7 @@ void set_rope(GgufHeader& header, std::string const& prefix, RopeConfig const& r
   if (scaling.kind != Kind::kLongrope)
     header.set(prefix + "rope.scaling.factor", static_cast<float>(scaling.factor));
   if (scaling.kind == Kind::kLinear) return;
-  header.set(prefix + "rope.scaling.original_context_length",
-             static_cast<std::uint32_t>(scaling.original_context));
+  header.set(prefix + "rope.scaling.original_context_length", scaling.original_context);
   header.set(prefix + "rope.scaling.attn_factor", static_cast<float>(scaling.attention_factor));
 }
 

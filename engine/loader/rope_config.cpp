@@ -31,10 +31,10 @@ constexpr double kYarnBetaFast = 32;
 constexpr double kYarnBetaSlow = 1;
 
 /// Where the reference implementation looks for the length of the training's context.
-Result<float> original_context(json::object const& config, json::object const& rope,
-                               double fallback) {
+Result<std::uint32_t> original_context(json::object const& config, json::object const& rope,
+                                       std::uint32_t fallback) {
   constexpr std::string_view kField = "original_max_position_embeddings";
-  return positive_field(has_field(config, kField) ? config : rope, kField, fallback);
+  return size_field(has_field(config, kField) ? config : rope, kField, fallback, INT32_MAX);
 }
 
 /// "rope_parameters" (newer) or "rope_scaling" (older); an empty object if neither says anything.
@@ -51,11 +51,11 @@ double mscale(double factor, double weight) {
   return factor <= 1 ? 1.0 : 0.1 * weight * std::log(factor) + 1.0;
 }
 
-Status parse_yarn(json::object const& config, json::object const& rope, double context,
+Status parse_yarn(json::object const& config, json::object const& rope, std::uint32_t context,
                   RopeScaling& scaling) {
   ASSIGN_OR_RETURN(scaling.original_context, original_context(config, rope, context));
-  ASSIGN_OR_RETURN(scaling.factor,
-                   positive_field(rope, "factor", context / scaling.original_context));
+  double const ratio = static_cast<double>(context) / scaling.original_context;
+  ASSIGN_OR_RETURN(scaling.factor, positive_field(rope, "factor", ratio));
   if (scaling.factor < 1) return bad_field("factor", "at least 1");
   for (auto const& [field, known] :
        {std::pair("beta_fast", kYarnBetaFast), std::pair("beta_slow", kYarnBetaSlow)}) {
@@ -90,11 +90,11 @@ Result<std::vector<float>> factor_list(json::object const& rope, std::string_vie
   return factors;
 }
 
-Status parse_longrope(json::object const& config, json::object const& rope, double context,
+Status parse_longrope(json::object const& config, json::object const& rope, std::uint32_t context,
                       std::uint32_t rotary_size, RopeScaling& scaling) {
   ASSIGN_OR_RETURN(scaling.original_context, original_context(config, rope, context));
-  ASSIGN_OR_RETURN(scaling.factor,
-                   positive_field(rope, "factor", context / scaling.original_context));
+  double const ratio = static_cast<double>(context) / scaling.original_context;
+  ASSIGN_OR_RETURN(scaling.factor, positive_field(rope, "factor", ratio));
   double const usual =
       scaling.factor <= 1
           ? 1.0

@@ -17,10 +17,10 @@ struct RopeScaling {
   double factor = 1.0;
   double low_frequency_factor = 1.0;
   double high_frequency_factor = 4.0;
-  double original_context = 8192.0;
-  double attention_factor = 1.0;       ///< what llama.cpp has to multiply its own factor with
-  std::vector<float> short_factors{};  ///< longrope: per frequency, up to the original context
-  std::vector<float> long_factors{};   ///< longrope: per frequency, beyond it
+  std::uint32_t original_context = 8192;  ///< of the training
+  double attention_factor = 1.0;          ///< what llama.cpp has to multiply its own factor with
+  std::vector<float> short_factors{};     ///< longrope: per frequency, up to the original context
+  std::vector<float> long_factors{};      ///< longrope: per frequency, beyond it
 };
 
 struct RopeConfig {

@@ -59,43 +59,61 @@ bool write_logits(llama_context* context, llama_vocab const* vocab,
   return decoded;
 }
 
-int run(char const* path) {
-  if (!homelab::engine_process::load_back_ends()) return 1;
+struct Settings {
+  bool vocab_only = false;
+  char const* logits_path = nullptr;
+  char const* quantised = nullptr;
+};
+
+Settings settings_of_environment() {
   // NOLINTBEGIN(concurrency-mt-unsafe): called before the first thread starts
-  auto const* vocab_only = std::getenv("VOCAB_ONLY");
-  auto const* logits_path = std::getenv("LOGITS_FILE");
-  auto const* quantised = std::getenv("LOAD_QUANTIZED");
+  return {std::getenv("VOCAB_ONLY") != nullptr, std::getenv("LOGITS_FILE"),
+          std::getenv("LOAD_QUANTIZED")};
   // NOLINTEND(concurrency-mt-unsafe)
-  if (quantised) {
-    auto quantisation = homelab::engine_process::parse_quantisation(quantised);
-    if (!quantisation) return 2;
-    homelab::engine_process::set_load_quantisation(std::move(*quantisation));
+}
+
+bool set_quantisation(char const* name) {
+  auto quantisation = homelab::engine_process::parse_quantisation(name);
+  if (quantisation) homelab::engine_process::set_load_quantisation(std::move(*quantisation));
+  return quantisation.has_value();
+}
+
+/// One line of input; 0 or the exit code.
+int answer(std::string const& line, llama_vocab const* vocab, llama_context* context,
+           std::FILE* logits) {
+  auto const request = homelab::parse_json(line);
+  if (!request || !request->is_object()) return 2;
+  auto const& object_in = request->get_object();
+  auto const tokens = tokens_of(vocab, object_in);
+  if (homelab::get_bool(object_in, "logits").value_or(false)) {
+    if (!context || !logits || !write_logits(context, vocab, tokens, logits)) return 3;
   }
+  std::cout << homelab::json::serialize(object{{"tokens", array(tokens.begin(), tokens.end())}})
+            << "\n";
+  return 0;
+}
+
+int run(char const* path) {
+  auto const settings = settings_of_environment();
+  if (settings.quantised && !set_quantisation(settings.quantised)) return 2;
+  if (!homelab::engine_process::load_back_ends()) return 1;
   auto model_params = llama_model_default_params();
-  model_params.vocab_only = vocab_only != nullptr;
+  model_params.vocab_only = settings.vocab_only;
   auto* model = llama_model_load_from_file(path, model_params);
   if (!model) return 1;
   auto const* vocab = llama_model_get_vocab(model);
   auto context_params = llama_context_default_params();
   context_params.n_ctx = 512;
   context_params.n_threads = context_params.n_threads_batch = 1;
-  auto* context = vocab_only ? nullptr : llama_init_from_model(model, context_params);
-  std::FILE* logits = logits_path ? std::fopen(logits_path, "wb") : nullptr;
-  for (std::string line; std::getline(std::cin, line);) {
-    auto const request = homelab::parse_json(line);
-    if (!request || !request->is_object()) return 2;
-    auto const& object_in = request->get_object();
-    auto const tokens = tokens_of(vocab, object_in);
-    if (homelab::get_bool(object_in, "logits").value_or(false)) {
-      if (!context || !logits || !write_logits(context, vocab, tokens, logits)) return 3;
-    }
-    std::cout << homelab::json::serialize(object{{"tokens", array(tokens.begin(), tokens.end())}})
-              << "\n";
-  }
+  auto* context = settings.vocab_only ? nullptr : llama_init_from_model(model, context_params);
+  std::FILE* logits = settings.logits_path ? std::fopen(settings.logits_path, "wb") : nullptr;
+  int code = 0;
+  for (std::string line; code == 0 && std::getline(std::cin, line);)
+    code = answer(line, vocab, context, logits);
   if (logits) std::fclose(logits);
   if (context) llama_free(context);
   llama_model_free(model);
-  return 0;
+  return code;
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ from model_maker import Vocabulary
 
 PYTHON = Path(os.environ.get("HOMELAB_REFERENCE_PYTHON", ROOT / "build" / "venv-reference" / "bin" / "python"))
 TOKENS = 300
-PATIENCE_S = 300
+PATIENCE_S = 900
 
 
 def prompts() -> list[list[int]]:

@@ -8,6 +8,7 @@ writes FOLDER/NAME/ (config.json, safetensors) and FOLDER/NAME/logits.npy: one r
 import json
 import math
 import sys
+import zlib
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
@@ -49,8 +50,8 @@ def main() -> None:
     # It expects a bias in norms that have none; the weights it would set are replaced anyway.
     transformers.models.stablelm.modeling_stablelm.StableLmPreTrainedModel._init_weights = lambda *_: None
     asked = json.load(sys.stdin)
-    for seed, (name, case) in enumerate(asked["cases"].items()):
-        make(Path(sys.argv[1]) / name, case, asked["prompts"], seed)
+    for name, case in asked["cases"].items():
+        make(Path(sys.argv[1]) / name, case, asked["prompts"], zlib.crc32(name.encode()))
 
 
 if __name__ == "__main__":

@@ -34,12 +34,15 @@ LLAMA3 = {
 }
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64}
 
-PHI = {
-    "rope_scaling": {
-        "type": "longrope",
-        "short_factor": [1.0, 1.1, 1.2, 1.5, 2.0, 2.5, 3.0, 3.5],
-        "long_factor": [1.0, 1.5, 2.0, 4.0, 8.0, 12.0, 16.0, 20.0],
-    }
+FACTORS = {
+    "short_factor": [1.0, 1.1, 1.2, 1.5, 2.0, 2.5, 3.0, 3.5],
+    "long_factor": [1.0, 1.5, 2.0, 4.0, 8.0, 12.0, 16.0, 20.0],
+}
+PHI = {"rope_scaling": {"type": "longrope"} | FACTORS}
+BEYOND = {
+    "rope_scaling": {"rope_type": "longrope"} | FACTORS,
+    "original_max_position_embeddings": 6,
+    "max_position_embeddings": 24,
 }
 GEMMA = {"head_dim": 32, "query_pre_attn_scalar": 32, "sliding_window": 16}
 QWEN_EXPERTS = {"num_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 48, "norm_topk_prob": True}
@@ -56,23 +59,28 @@ CASES = {
     "linear rope": case("Llama", rope_scaling={"rope_type": "linear", "factor": 4.0}),
     "yarn rope": case("Llama", rope_scaling=YARN),
     "yarn rope with its own factor": case("Qwen2", rope_scaling=YARN | {"attention_factor": 0.8}),
+    "longrope of a llama": case("Llama", **BEYOND),
     "mistral": case("Mistral", head_dim=32, sliding_window=128),
     "qwen2": case("Qwen2"),
+    "qwen3 with yarn": case("Qwen3", head_dim=16, rope_scaling=YARN),
     "qwen3": case("Qwen3", head_dim=32, tie_word_embeddings=True),
     "smollm3": case("SmolLM3", num_hidden_layers=5),
     "smollm3 with yarn": case("SmolLM3", num_hidden_layers=4, rope_scaling=YARN, tie_word_embeddings=False),
     "olmo2": case("Olmo2", dtype="float16"),
+    "olmo2 with linear rope": case("Olmo2", rope_scaling={"type": "linear", "factor": 4.0}),
     "olmo2 tied": case("Olmo2", tie_word_embeddings=True),
     "granite": case(
         "Granite", embedding_multiplier=6.0, residual_multiplier=0.3, attention_multiplier=0.1, logits_scaling=4.0
     ),
     "granite with biases": case("Granite", attention_bias=True, mlp_bias=True, tie_word_embeddings=True),
+    "granite with longrope": case("Granite", **BEYOND, attention_multiplier=0.25),
     "phi3": case("Phi3", dtype="float16", sliding_window=128),
     "phi3 within its first context": case("Phi3", **PHI, original_max_position_embeddings=512),
-    "phi3 beyond its first context": case("Phi3", **PHI, original_max_position_embeddings=6),
+    "phi3 beyond its first context": case("Phi3", **BEYOND | PHI),
     "phi3 with partly rotated heads": case("Phi3", partial_rotary_factor=0.5),
     "stablelm": case("StableLm"),
     "stablelm with biases": case("StableLm", use_qkv_bias=True, partial_rotary_factor=0.5, tie_word_embeddings=True),
+    "stablelm with yarn": case("StableLm", rope_scaling=YARN | {"mscale": 0.7, "mscale_all_dim": 0.4}),
     "stablelm 2 12b": case("StableLm", qk_layernorm=True, use_parallel_residual=True, dtype="float16"),
     "gemma2": case("Gemma2", **GEMMA, num_hidden_layers=3),
     "gemma2 with other caps": case(
@@ -86,7 +94,7 @@ CASES = {
     "mixtral": case("Mixtral", num_local_experts=6, max_shard_size="100KB"),
     "mixtral in half precision": case("Mixtral", num_local_experts=4, num_experts_per_tok=3, dtype="float16"),
     "qwen3_moe": case("Qwen3Moe", **QWEN_EXPERTS),
-    "qwen3_moe tied": case("Qwen3Moe", **QWEN_EXPERTS, head_dim=32, tie_word_embeddings=True, dtype="float16"),
+    "qwen3_moe tied": case("Qwen3Moe", **QWEN_EXPERTS, head_dim=32, rope_scaling=YARN, tie_word_embeddings=True, dtype="float16"),
 }  # fmt: skip
 
 
@@ -102,7 +110,7 @@ def assert_same(got: np.ndarray, expected: np.ndarray, experts: bool) -> None:
     # The cache of keys and values is in half precision, hence not 1e-6; and where two experts are equally good for a
     # token, that decides which of them is asked.
     assert np.median(error) < 0.003
-    assert (error > 0.02).sum() <= (2 if experts else 0)
+    assert (error > 0.03).sum() <= (2 if experts else 0)
     assert (got.argmax(-1) == expected.argmax(-1)).mean() > 0.97
 
 

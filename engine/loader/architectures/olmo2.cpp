@@ -23,6 +23,7 @@ constinit Architecture const kOlmo2 = {.class_name = "Olmo2ForCausalLM",
                                        .rules = kRules,
                                        .epsilon = 1e-5,
                                        .heads_fill_hidden = true,
-                                       .own_output = true};
+                                       .own_output = true,
+                                       .rope_kinds = {.yarn = false}};
 
 }  // namespace homelab::loader

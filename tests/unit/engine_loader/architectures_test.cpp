@@ -147,6 +147,9 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"Qwen2ForCausalLM", R"({"rope_scaling":{"type":"yarn","factor":0.5}})", "factor"},
         Refusal{"Qwen2ForCausalLM",
                 R"({"rope_scaling":{"type":"yarn","factor":2,"truncate":false}})", "truncate"},
+        Refusal{"Qwen2ForCausalLM",
+                R"({"rope_scaling":{"type":"yarn","original_max_position_embeddings":1e30}})",
+                "original_max_position_embeddings"},
         Refusal{"StableLmForCausalLM", R"({"partial_rotary_factor":0.1})",
                 "partial_rotary_factor"}));
 

@@ -81,7 +81,7 @@ TEST(ModelConfig, FindsTheArchitectureByClassOrElseByType) {
 TEST(Llama3Rope, LeavesShortWavesAndStretchesLongOnes) {
   RopeConfig const rope = {.base = 500000.0F,
                            .rotary_size = 64,
-                           .scaling = {RopeScaling::Kind::kLlama3, 8.0, 1.0, 4.0, 8192.0}};
+                           .scaling = {RopeScaling::Kind::kLlama3, 8.0, 1.0, 4.0, 8192}};
   auto const factors = llama3_rope_factors(rope);
   ASSERT_EQ(factors.size(), 32U);
   EXPECT_EQ(factors.front(), 1.0F);
