@@ -119,6 +119,33 @@ def test_the_logits_are_those_of_transformers(models, name):
     assert_same(computed(models.folder / name), models.expected(name), experts=name.startswith(("mixtral", "qwen3_moe")))
 
 
+@pytest.mark.parametrize(
+    "name, field, value",
+    [
+        ("granite", "embedding_multiplier", 5.0),
+        ("granite", "residual_multiplier", 0.4),
+        ("granite", "attention_multiplier", 0.2),
+        ("granite", "logits_scaling", 5.0),
+        ("gemma2", "attn_logit_softcapping", 1.0),
+        ("gemma2", "final_logit_softcapping", 1.0),
+        ("gemma2", "sliding_window", 24),
+        ("gemma3", "sliding_window", 24),
+        ("gemma3", "rope_local_base_freq", 100.0),
+        ("gemma3", "layer_types", ["full_attention"] + 6 * ["sliding_attention"]),
+        ("stablelm", "partial_rotary_factor", 0.5),
+        ("stablelm", "layer_norm_eps", 0.5),
+        ("phi3", "partial_rotary_factor", 0.5),
+        ("mixtral", "num_experts_per_tok", 3),
+        ("yarn rope with its own factor", "rope_scaling", YARN),
+    ],
+)
+def test_no_field_is_ignored(models, tmp_path, name, field, value):
+    folder = shutil.copytree(models.folder / name, tmp_path / "changed")
+    edit_config(folder, **{field: value})
+    difference = np.abs(computed(folder) - models.expected(name)).max(-1)
+    assert np.median(difference) > 0.03 * np.abs(models.expected(name)).max()
+
+
 def newer_form(config: dict) -> dict:
     """The same configuration as transformers 5 writes it."""
     config = dict(config)
