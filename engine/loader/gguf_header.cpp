@@ -68,6 +68,13 @@ void GgufHeader::set(std::string_view name, std::vector<std::int32_t> const& num
   for (auto const number : numbers) put(pair_bytes_, number);
 }
 
+void GgufHeader::set(std::string_view name, std::vector<float> const& numbers) {
+  key(name, kArray);
+  put(pair_bytes_, kFloat32);
+  put(pair_bytes_, static_cast<std::uint64_t>(numbers.size()));
+  for (auto const number : numbers) put(pair_bytes_, number);
+}
+
 void GgufHeader::add_tensor(std::string_view name, std::vector<std::uint64_t> const& dimensions,
                             GgmlType type, std::uint64_t offset) {
   put_text(tensor_bytes_, name);

@@ -29,6 +29,7 @@ class GgufHeader {
   void set(std::string_view key, bool flag);
   void set(std::string_view key, std::vector<std::string> const& texts);
   void set(std::string_view key, std::vector<std::int32_t> const& numbers);
+  void set(std::string_view key, std::vector<float> const& numbers);
 
   /// `dimensions` fastest first; `offset` from the start of the data.
   void add_tensor(std::string_view name, std::vector<std::uint64_t> const& dimensions,

@@ -6,7 +6,7 @@
 #include <map>
 
 #include "loader/tensor_bytes.h"
-#include "loader/tokenizer.h"
+#include "loader/tokenizer_keys.h"
 
 namespace homelab::loader {
 namespace {
@@ -147,28 +147,6 @@ void set_parameters(GgufHeader& header, Architecture const& architecture,
   }
 }
 
-void set_tokenizer(GgufHeader& header, Tokenizer const& tokenizer) {
-  header.set("tokenizer.ggml.model", "gpt2");
-  header.set("tokenizer.ggml.pre", tokenizer.pre);
-  header.set("tokenizer.ggml.tokens", tokenizer.tokens);
-  std::vector<std::int32_t> types;
-  types.reserve(tokenizer.types.size());
-  for (auto const type : tokenizer.types) types.push_back(static_cast<std::int32_t>(type));
-  header.set("tokenizer.ggml.token_type", types);
-  header.set("tokenizer.ggml.merges", tokenizer.merges);
-  header.set("tokenizer.ggml.eos_token_id", tokenizer.eos);
-  // Without the key llama.cpp would take id 11, whatever that is.
-  header.set("tokenizer.ggml.bos_token_id", tokenizer.bos.value_or(tokenizer.eos));
-  if (tokenizer.unk) header.set("tokenizer.ggml.unknown_token_id", *tokenizer.unk);
-  if (tokenizer.pad) header.set("tokenizer.ggml.padding_token_id", *tokenizer.pad);
-  header.set("tokenizer.ggml.add_bos_token", tokenizer.add_bos);
-  header.set("tokenizer.ggml.add_eos_token", tokenizer.add_eos);
-  for (auto const& chat : tokenizer.chat_templates) {
-    std::string const suffix = chat.name.empty() ? "" : "." + chat.name;
-    header.set("tokenizer.chat_template" + suffix, chat.text);
-  }
-}
-
 }  // namespace
 
 bool PlannedTensor::is_copy() const {
@@ -214,13 +192,11 @@ Result<std::shared_ptr<ModelPlan const>> ModelPlan::make(std::filesystem::path c
   GgufHeader header;
   header.set("general.architecture", architecture->gguf_name);
   header.set("general.type", "model");
-  // Fixed on purpose: llama.cpp changes its behaviour for some names, so none from outside may get
-  // here.
-  header.set("general.name", "safetensors snapshot");
   header.set("general.file_type", file_type(plan->tensors_, quantisation));
   header.set("general.quantization_version", kQuantisationVersion);
   set_parameters(header, *architecture, config);
   set_tokenizer(header, *tokenizer);
+  plan->text_rules_ = tokenizer->rules;
   for (auto const& tensor : plan->tensors_)
     header.add_tensor(tensor.name, tensor.dimensions, tensor.type, tensor.offset);
   plan->header_ = header.bytes();

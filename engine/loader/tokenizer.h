@@ -1,45 +1,39 @@
 #pragma once
-// tokenizer.json, tokenizer_config.json and the chat template of a snapshot, as llama.cpp wants
-// them.
+// tokenizer.json or tokenizer.model, and the files beside them, as llama.cpp wants them.
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/json.h"
 #include "base/result.h"
+#include "loader/chat_template.h"
+#include "loader/special_tokens.h"
+#include "loader/vocabulary.h"
 
 namespace homelab::loader {
 
-/// llama.cpp's token types (values of tokenizer.ggml.token_type).
-enum class TokenType : std::int32_t { kNormal = 1, kControl = 3, kUserDefined = 4, kUnused = 5 };
-
-struct ChatTemplate {
-  std::string name;  ///< empty for the default one
-  std::string text;
-};
+enum class TokenizerKind { kByteLevelBpe, kSentencePiece };
 
 struct Tokenizer {
-  std::string pre;  ///< llama.cpp's name of the pre-tokenizer
+  TokenizerKind kind = TokenizerKind::kByteLevelBpe;
   std::vector<std::string> tokens;
   std::vector<TokenType> types;
-  std::vector<std::string> merges;
-  std::optional<std::uint32_t> bos, unk, pad;
-  std::uint32_t eos = 0;
-  bool add_bos = false;
-  bool add_eos = false;
+  std::string pre;                  ///< byte-level: llama.cpp's name of the pre-tokenizer
+  std::vector<std::string> merges;  ///< byte-level: "left right", the first one first
+  std::vector<float> scores;        ///< SentencePiece: the pair with the highest is merged first
+  bool add_space_prefix = false;  ///< SentencePiece: in front of every part between special tokens
+  /// llama.cpp is to leave out white space behind special tokens, as phi-3 wants it.
+  bool strips_as_phi3 = false;
+  SpecialTokens special;
   std::vector<ChatTemplate> chat_templates;
 };
 
-/// Byte-level BPE only. `rows` is the number of embedding rows: ids above the vocabulary become
-/// unused tokens. `config` is config.json, where special ids may stand. Errors: kUnimplemented for
-/// another kind of tokenizer (names it), kInvalidArgument for a broken one, kNotFound when
-/// tokenizer.json is missing.
+/// `rows` is the number of embedding rows: ids above the vocabulary become unused tokens. `config`
+/// is config.json, where special ids may stand. Errors: kUnimplemented for a tokenizer that would
+/// give other tokens in llama.cpp (names what), kInvalidArgument for a broken one, kNotFound when
+/// there is neither tokenizer.json nor tokenizer.model.
 [[nodiscard]] Result<Tokenizer> read_tokenizer(std::filesystem::path const& folder,
                                                json::object const& config, std::uint32_t rows);
-
-/// True if the folder has a chat template in any of the places one may be.
-[[nodiscard]] bool has_chat_template(std::filesystem::path const& folder);
 
 }  // namespace homelab::loader
