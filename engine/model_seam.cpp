@@ -14,6 +14,7 @@
 #include "error_lines.h"
 #include "loader/model_plan.h"
 #include "loader/virtual_gguf.h"
+#include "text_seam.h"
 
 namespace homelab::engine_process {
 namespace {
@@ -74,6 +75,7 @@ llama_model* load_folder(std::string const& folder, llama_model_params params,
   // There is no descriptor behind the file that could be mapped.
   params.load_mode = LLAMA_LOAD_MODE_NONE;
   auto* const model = llama_model_load_from_file_ptr(file->get(), params);
+  if (model != nullptr) set_text_rules(llama_model_get_vocab(model), (*plan)->text_rules());
   if (model != nullptr && !params.no_alloc) {
     std::lock_guard const lock(kept().mutex);
     kept().plans.erase(folder);
@@ -116,7 +118,10 @@ llama_model* load_any(char const* path, llama_model_params params) {
   std::string reason;
   ErrorLines const lines;
   auto* const model = folder ? load_folder(path, params, reason) : library_loader()(path, params);
-  if (model != nullptr) return model;
+  if (model != nullptr) {
+    if (!folder) set_text_rules(llama_model_get_vocab(model), nullptr);
+    return model;
+  }
   if (reason.empty()) reason = lines.reason();
   remember(fmt::format("{}: {}", path, reason.empty() ? "llama.cpp gave no reason" : reason));
   return nullptr;

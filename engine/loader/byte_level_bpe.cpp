@@ -44,21 +44,18 @@ Result<std::vector<std::string>> read_merges(json::object const& model) {
 Status read_byte_level_bpe(json::object const& tokenizer, json::object const& model,
                            Vocabulary& vocabulary, Tokenizer& result) {
   ASSIGN_OR_RETURN(auto const pre, match_pre_tokenizer(tokenizer));
-  ASSIGN_OR_RETURN(auto const added, parse_added_tokens(tokenizer));
+  ASSIGN_OR_RETURN(auto added, parse_added_tokens(tokenizer));
   RETURN_IF_ERROR(vocabulary.add_model(model, added));
   for (auto const& token : added) {
-    if (token.strips_left || token.strips_right || token.single_word) {
-      auto const* flag = token.strips_left    ? "lstrip"
-                         : token.strips_right ? "rstrip"
-                                              : "single_word";
+    if (token.single_word)
       return unsupported(kTokenizerJson,
-                         fmt::format("an added token ('{}') with {}", token.content, flag));
-    }
+                         fmt::format("an added token ('{}') with single_word", token.content));
     RETURN_IF_ERROR(vocabulary.put_added(token));
   }
   ASSIGN_OR_RETURN(result.merges, read_merges(model));
   result.kind = TokenizerKind::kByteLevelBpe;
   result.pre = pre.name;
+  result.rules = make_text_rules(SpacePrefix::kNone, std::move(added), vocabulary.tokens().size());
   return {};
 }
 

@@ -14,6 +14,7 @@
 #include "loader/checkpoint.h"
 #include "loader/gguf_header.h"
 #include "loader/model_config.h"
+#include "loader/text_rules.h"
 
 namespace homelab::loader {
 
@@ -70,6 +71,8 @@ class ModelPlan {
 
   [[nodiscard]] std::string const& header() const { return header_; }
   [[nodiscard]] std::vector<PlannedTensor> const& tensors() const { return tensors_; }
+  /// What must be done to texts before llama.cpp tokenizes them; nullptr if nothing.
+  [[nodiscard]] std::shared_ptr<TextRules const> const& text_rules() const { return text_rules_; }
   /// Length of the whole virtual file.
   [[nodiscard]] std::uint64_t size_bytes() const { return header_.size() + data_bytes_; }
 
@@ -93,6 +96,7 @@ class ModelPlan {
   Checkpoint checkpoint_;
   Quantisation quantisation_;
   std::string header_;
+  std::shared_ptr<TextRules const> text_rules_;
   std::vector<PlannedTensor> tensors_;
   std::unordered_set<std::string> used_;
   std::uint64_t data_bytes_ = 0;

@@ -17,7 +17,4 @@ struct PreTokenizer {
 /// (kUnimplemented) name the steps.
 [[nodiscard]] Result<PreTokenizer> match_pre_tokenizer(json::object const& tokenizer);
 
-/// The steps as one line, for comparing and for messages: "digits:individual | bytes:regex".
-[[nodiscard]] std::string describe_steps(json::value const* step);
-
 }  // namespace homelab::loader

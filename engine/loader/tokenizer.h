@@ -2,6 +2,7 @@
 // tokenizer.json or tokenizer.model, and the files beside them, as llama.cpp wants them.
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "base/result.h"
 #include "loader/chat_template.h"
 #include "loader/special_tokens.h"
+#include "loader/text_rules.h"
 #include "loader/vocabulary.h"
 
 namespace homelab::loader {
@@ -22,9 +24,9 @@ struct Tokenizer {
   std::string pre;                  ///< byte-level: llama.cpp's name of the pre-tokenizer
   std::vector<std::string> merges;  ///< byte-level: "left right", the first one first
   std::vector<float> scores;        ///< SentencePiece: the pair with the highest is merged first
-  bool add_space_prefix = false;  ///< SentencePiece: in front of every part between special tokens
-  /// llama.cpp is to leave out white space behind special tokens, as phi-3 wants it.
-  bool strips_as_phi3 = false;
+  bool add_space_prefix = false;    ///< SentencePiece: llama.cpp puts it in front of every part
+  /// What must be done to texts before llama.cpp gets them; nullptr if nothing.
+  std::shared_ptr<TextRules const> rules;
   SpecialTokens special;
   std::vector<ChatTemplate> chat_templates;
 };

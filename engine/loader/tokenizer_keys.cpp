@@ -5,7 +5,7 @@ namespace homelab::loader {
 void set_tokenizer(GgufHeader& header, Tokenizer const& tokenizer) {
   // Fixed on purpose: llama.cpp changes how it treats special tokens for some names, so none from
   // outside may get here.
-  header.set("general.name", tokenizer.strips_as_phi3 ? "phi-3" : "safetensors snapshot");
+  header.set("general.name", "safetensors snapshot");
   bool const bytes = tokenizer.kind == TokenizerKind::kByteLevelBpe;
   header.set("tokenizer.ggml.model", bytes ? "gpt2" : "llama");
   header.set("tokenizer.ggml.pre", bytes ? tokenizer.pre : "default");

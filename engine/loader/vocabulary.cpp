@@ -79,8 +79,16 @@ Status Vocabulary::put_added(AddedToken const& token) {
              token.is_control() ? TokenType::kControl : TokenType::kUserDefined);
 }
 
+Status Vocabulary::replace(AddedToken const& token) {
+  if (token.id < tokens_.size() && tokens_[token.id] != token.content) {
+    ids_.erase(tokens_[token.id]);
+    types_[token.id] = TokenType::kUnused;
+  }
+  return put_added(token);
+}
+
 std::optional<std::uint32_t> Vocabulary::find(std::string_view token) const {
-  auto const found = ids_.find(std::string(token));
+  auto const found = ids_.find(token);
   return found == ids_.end() ? std::nullopt : std::optional(found->second);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 // Tokens by id while a tokenizer's files are read.
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +21,14 @@ enum class TokenType : std::int32_t {
   kUserDefined = 4,
   kUnused = 5,
   kByte = 6
+};
+
+/// For looking a text up in a table of strings without making a string of it.
+struct TextHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view text) const {
+    return std::hash<std::string_view>{}(text);
+  }
 };
 
 /// An entry of "added_tokens" (tokenizer.json) or "added_tokens_decoder" (tokenizer_config.json).
@@ -55,6 +64,10 @@ class Vocabulary {
   /// cannot have learnt it (tokens for images, in a text model).
   [[nodiscard]] Status put_added(AddedToken const& token);
 
+  /// The same, but the token may have another text than what had its id: tokenizer_config.json
+  /// renames pieces of a tokenizer.model.
+  [[nodiscard]] Status replace(AddedToken const& token);
+
   [[nodiscard]] std::optional<std::uint32_t> find(std::string_view token) const;
   [[nodiscard]] std::vector<std::string> const& tokens() const { return tokens_; }
   [[nodiscard]] TokenType type(std::uint32_t id) const { return types_[id]; }
@@ -70,7 +83,7 @@ class Vocabulary {
   std::string_view file_;
   std::vector<std::string> tokens_;
   std::vector<TokenType> types_;
-  std::unordered_map<std::string, std::uint32_t> ids_;
+  std::unordered_map<std::string, std::uint32_t, TextHash, std::equal_to<>> ids_;
 };
 
 }  // namespace homelab::loader

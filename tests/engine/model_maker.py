@@ -14,23 +14,61 @@ LLAMA3_SPLIT = (
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 QWEN2_SPLIT = LLAMA3_SPLIT.replace(r"\p{N}{1,3}", r"\p{N}")
+QWEN35_SPLIT = QWEN2_SPLIT.replace(r"?\p{L}+", r"?[\p{L}\p{M}]+").replace(r"\s\p{L}\p{N}", r"\s\p{L}\p{M}\p{N}")
+CAPITALS, SMALL = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
+OTHERS = r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+
+
+def cased_split(suffix: str, digits: str) -> str:
+    front = r"[^\r\n\p{L}\p{N}]?"
+    return rf"{front}{CAPITALS}*{SMALL}+{suffix}|{front}{CAPITALS}+{SMALL}*{suffix}|{digits}" + OTHERS
+
+
+TEKKEN_SPLIT = cased_split("", r"\p{N}")
+GPT4O_SPLIT = cased_split("(?i:'s|'t|'re|'ve|'m|'ll|'d)?", r"\p{N}{1,3}")
+DEEPSEEK_CODER_SPLITS = ["[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", "[一-龥ࠀ-一가-퟿]+"]
+DEEPSEEK_V3_SPLITS = [
+    r"\p{N}{1,3}",
+    "[一-龥぀-ゟ゠-ヿ]+",
+    "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+"
+    "| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+",
+]
 
 
 def byte_level(use_regex: bool) -> dict:
     return {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": use_regex}
 
 
+DIGITS = {"type": "Digits", "individual_digits": True}
+
+
+def split(pattern: str, behavior: str = "Isolated", invert: bool = False) -> dict:
+    return {"type": "Split", "pattern": {"Regex": pattern}, "behavior": behavior, "invert": invert}
+
+
+def sequence(*steps: dict) -> dict:
+    return {"type": "Sequence", "pretokenizers": list(steps)}
+
+
 def split_on(pattern: str) -> dict:
-    split = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
-    return {"type": "Sequence", "pretokenizers": [split, byte_level(False)]}
+    return sequence(split(pattern), byte_level(False))
 
 
 PRE_TOKENIZERS = {
-    "smollm": {"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": True}, byte_level(True)]},
+    "smollm": sequence(DIGITS, byte_level(True)),
     "gpt-2": byte_level(True),
     "llama-bpe": split_on(LLAMA3_SPLIT),
+    "dbrx": sequence(split(LLAMA3_SPLIT, "Removed", True), byte_level(False)),
     "qwen2": split_on(QWEN2_SPLIT),
+    "qwen35": split_on(QWEN35_SPLIT),
+    "tekken": split_on(TEKKEN_SPLIT),
+    "gpt-4o": split_on(GPT4O_SPLIT),
+    "deepseek-coder": sequence(*map(split, DEEPSEEK_CODER_SPLITS), DIGITS, byte_level(False)),
+    "deepseek-v3": sequence(*map(split, DEEPSEEK_V3_SPLITS), byte_level(False)),
 }
+CASED = ["tekken", "gpt-4o"]  # words end where small letters are followed by a capital
+NORMALISED = ["qwen2", "qwen35"]  # by NFC
+WHOLE_TOKENS_FIRST = ["llama-bpe", "tekken"]
 
 
 # ---------------------------------------------------------------------------------------------- safetensors
@@ -142,7 +180,7 @@ class Vocabulary:
             "truncation": None,
             "padding": None,
             "added_tokens": self.added(),
-            "normalizer": {"type": "NFC"} if pre == "qwen2" else None,
+            "normalizer": {"type": "NFC"} if pre in NORMALISED else None,
             "pre_tokenizer": PRE_TOKENIZERS[pre],
             "post_processor": None,
             "decoder": byte_level(True),
@@ -154,7 +192,7 @@ class Vocabulary:
                 "end_of_word_suffix": None,
                 "fuse_unk": False,
                 "byte_fallback": False,
-                "ignore_merges": pre == "llama-bpe",
+                "ignore_merges": pre in WHOLE_TOKENS_FIRST,
                 "vocab": {token: i for i, token in enumerate(self.tokens)},
                 "merges": merges,
             },
