@@ -118,11 +118,6 @@ Status check_sentencepiece_model(SentencePieceModel const& model) {
     what = "a SentencePiece model without normalizer_spec.escape_whitespaces";
   else if (model.treats_space_as_suffix)
     what = "a SentencePiece model with trainer_spec.treat_whitespace_as_suffix";
-  else if (model.adds_dummy_prefix &&
-           std::any_of(model.pieces.begin(), model.pieces.end(), [](SentencePiece const& piece) {
-             return piece.type == static_cast<std::uint32_t>(TokenType::kUserDefined);
-           }))
-    what = "a SentencePiece model with user defined pieces and normalizer_spec.add_dummy_prefix";
   return what.empty() ? Status{} : unsupported(kTokenizerModel, what);
 }
 
@@ -145,6 +140,46 @@ std::vector<AddedToken> added_beside_model(json::object const& tokenizer_config,
                       is_set(*object, "single_word")});
   }
   return result;
+}
+
+/// The pieces of a tokenizer.model that are looked for in texts before any merging.
+std::vector<AddedToken> whole_pieces(SentencePieceModel const& model) {
+  std::vector<AddedToken> result;
+  for (std::size_t id = 0; id < model.pieces.size(); ++id) {
+    auto const& piece = model.pieces[id];
+    auto const type = static_cast<TokenType>(piece.type);
+    bool const special = type == TokenType::kControl || type == TokenType::kUnknown;
+    if (special || (type == TokenType::kUserDefined && !is_spaces(piece.text)))
+      result.push_back({.content = special ? piece.text : with_spaces(piece.text),
+                        .id = id,
+                        .special = special});
+  }
+  return result;
+}
+
+/// The pieces into the vocabulary, with their scores.
+Status put_pieces(SentencePieceModel const& model, Vocabulary& vocabulary,
+                  std::vector<float>& scores) {
+  for (std::uint32_t id = 0; id < model.pieces.size(); ++id) {
+    auto const& piece = model.pieces[id];
+    auto const type = static_cast<TokenType>(piece.type);
+    bool const merged = type == TokenType::kUserDefined && is_spaces(piece.text);
+    RETURN_IF_ERROR(vocabulary.put(piece.text, id, merged ? TokenType::kNormal : type));
+    if (type == TokenType::kUserDefined && !merged)
+      vocabulary.set_text(id, with_spaces(piece.text));
+    scores[id] = piece.score;
+  }
+  return mark_byte_tokens(kTokenizerModel, vocabulary);
+}
+
+/// Where the sentencepiece library puts its dummy prefix. User defined pieces do not open a text
+/// anew; without them llama.cpp does the same.
+SpacePrefix prefix_of(SentencePieceModel const& model) {
+  if (!model.adds_dummy_prefix) return SpacePrefix::kNone;
+  bool const own = std::any_of(model.pieces.begin(), model.pieces.end(), [](auto const& piece) {
+    return piece.type == static_cast<std::uint32_t>(TokenType::kUserDefined);
+  });
+  return own ? SpacePrefix::kEverySection : SpacePrefix::kEveryPart;
 }
 
 }  // namespace
@@ -175,18 +210,9 @@ Status read_sentencepiece_model(std::string_view bytes, json::object const& toke
   RETURN_IF_ERROR(check_sentencepiece_model(model));
   auto const rows = vocabulary.tokens().size();
   result.scores.assign(rows, kAddedScore);
-  for (std::uint32_t id = 0; id < model.pieces.size(); ++id) {
-    auto const& piece = model.pieces[id];
-    auto const type = static_cast<TokenType>(piece.type);
-    bool const merged = type == TokenType::kUserDefined && is_spaces(piece.text);
-    RETURN_IF_ERROR(vocabulary.put(piece.text, id, merged ? TokenType::kNormal : type));
-    if (type == TokenType::kUserDefined && !merged)
-      vocabulary.set_text(id, with_spaces(piece.text));
-    result.scores[id] = piece.score;
-  }
-  RETURN_IF_ERROR(mark_byte_tokens(kTokenizerModel, vocabulary));
-  auto added = added_beside_model(tokenizer_config, added_tokens);
-  for (auto& token : added) {
+  RETURN_IF_ERROR(put_pieces(model, vocabulary, result.scores));
+  auto whole = whole_pieces(model);
+  for (auto& token : added_beside_model(tokenizer_config, added_tokens)) {
     if (token.single_word)
       return unsupported("tokenizer_config.json",
                          fmt::format("an added token ('{}') with single_word", token.content));
@@ -195,10 +221,11 @@ Status read_sentencepiece_model(std::string_view bytes, json::object const& toke
     if (!token.is_control()) token.content = with_spaces(token.content);
     vocabulary.set_text(static_cast<std::uint32_t>(token.id), token.content);
     result.scores[token.id] = kAddedScore;
+    std::erase_if(whole, [&](AddedToken const& piece) { return piece.id == token.id; });
+    whole.push_back(token);
   }
   result.kind = TokenizerKind::kSentencePiece;
-  set_rules(model.adds_dummy_prefix ? SpacePrefix::kEveryPart : SpacePrefix::kNone,
-            std::move(added), rows, result);
+  set_rules(prefix_of(model), std::move(whole), rows, result);
   return {};
 }
 

@@ -64,18 +64,40 @@ AddedToken const* TextRules::longest_at(std::string_view text, bool parse_specia
   return nullptr;
 }
 
-void TextRules::add_text(std::vector<Part>& parts, std::string_view text, bool is_first) const {
-  if (text.empty()) return;
+bool TextRules::wants_space(std::string_view text, bool is_first, bool opens_section) const {
   bool const has_space = text.starts_with(' ') || text.starts_with(kEscapedSpace);
-  bool const prefixed = prefix_ == SpacePrefix::kEveryPart ||
-                        (prefix_ == SpacePrefix::kEveryPartWithout && !has_space) ||
-                        (prefix_ == SpacePrefix::kFirstPartWithout && !has_space && is_first);
-  parts.push_back({.token = std::nullopt, .text = (prefixed ? " " : "") + std::string(text)});
+  switch (prefix_) {
+    case SpacePrefix::kNone:
+      return false;
+    case SpacePrefix::kEveryPart:
+      return true;
+    case SpacePrefix::kEveryPartWithout:
+      return !has_space;
+    case SpacePrefix::kFirstPartWithout:
+      return !has_space && is_first;
+    case SpacePrefix::kEverySection:
+      return opens_section;
+  }
+  return false;
 }
 
 std::vector<TextRules::Part> TextRules::split(std::string_view text, bool parse_special) const {
   std::vector<Part> parts;
   std::size_t start = 0;
+  bool opens_section = true;
+  auto const add_text = [&](std::string_view part) {
+    if (part.empty()) return;
+    bool const space = wants_space(part, start == 0, opens_section);
+    parts.push_back({.token = std::nullopt, .text = (space ? " " : "") + std::string(part)});
+    opens_section = false;
+  };
+  auto const add_token = [&](AddedToken const& token) {
+    // The space that opens a section stands in front of its first token, too.
+    if (prefix_ == SpacePrefix::kEverySection && opens_section && !token.is_control())
+      parts.push_back({.token = std::nullopt, .text = " "});
+    parts.push_back({.token = static_cast<std::uint32_t>(token.id)});
+    opens_section = token.is_control();
+  };
   for (std::size_t at = 0; at < text.size();) {
     auto const* token = longest_at(text.substr(at), parse_special);
     if (!token) {
@@ -86,11 +108,11 @@ std::vector<TextRules::Part> TextRules::split(std::string_view text, bool parse_
     at += token->content.size();
     if (token->strips_left) begin -= trailing_space(text.substr(start, begin - start));
     if (token->strips_right) at += leading_space(text.substr(at));
-    add_text(parts, text.substr(start, begin - start), start == 0);
-    parts.push_back({.token = static_cast<std::uint32_t>(token->id)});
+    add_text(text.substr(start, begin - start));
+    add_token(*token);
     start = at;
   }
-  add_text(parts, text.substr(start), start == 0);
+  add_text(text.substr(start));
   return parts;
 }
 
@@ -98,7 +120,7 @@ std::shared_ptr<TextRules const> make_text_rules(SpacePrefix prefix, std::vector
                                                  std::uint64_t rows) {
   std::erase_if(added, [&](AddedToken const& token) { return token.id >= rows; });
   bool const needed =
-      prefix == SpacePrefix::kEveryPartWithout || prefix == SpacePrefix::kFirstPartWithout ||
+      (prefix != SpacePrefix::kNone && prefix != SpacePrefix::kEveryPart) ||
       std::any_of(added.begin(), added.end(), [](AddedToken const& token) {
         bool const escaped = token.content.find(kEscapedSpace) != std::string::npos;
         return token.strips_left || token.strips_right || (escaped && !token.is_control());

@@ -21,6 +21,7 @@ enum class SpacePrefix {
   kEveryPart,         ///< also in front of a space; llama.cpp's add_space_prefix
   kEveryPartWithout,  ///< every part that does not begin with a space
   kFirstPartWithout,  ///< the text, if it begins neither with a space nor with an added token
+  kEverySection,      ///< also in front of a space; a section is what stands between control tokens
 };
 
 /// Immutable, so it may be used by several threads at once.
@@ -39,7 +40,7 @@ class TextRules {
 
  private:
   [[nodiscard]] AddedToken const* longest_at(std::string_view text, bool parse_special) const;
-  void add_text(std::vector<Part>& parts, std::string_view text, bool is_first) const;
+  [[nodiscard]] bool wants_space(std::string_view text, bool is_first, bool opens_section) const;
 
   SpacePrefix prefix_;
   std::vector<AddedToken> added_;

@@ -61,6 +61,17 @@ def test_a_tokenizer_model_alone_gives_the_ids_of_sentencepiece(llama_model, gem
     compare(folder, reference.encode, texts)
 
 
+def test_pieces_of_its_own_do_not_open_a_text_anew(tmp_path):
+    """As in mistral's third version: "[REFERENCE_DOC_1]"."""
+    folder = write_folder(tmp_path / "m", LLAMA, train(TEXTS, user_defined_symbols=["[REF]", "<a▁b>", "[REF]]"]))
+    edit(folder / "tokenizer_config.json", lambda config: config.update(add_bos_token=False))
+    reference = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
+    texts = ["[REF]", " [REF]", "x[REF]y", "[REF] y[REF]]", "a<a b>c <a b> d", "", " ", *random_texts(100)]
+    compare(folder, reference.encode, texts)
+    got, _ = probe(folder, [{"text": "x</s>[REF]y</s> z", "special": True}], vocab_only=True)
+    assert got == [[*reference.encode("x"), 2, *reference.encode("[REF]y"), 2, *reference.encode(" z")]]
+
+
 def test_without_a_tokenizer_json_the_first_token_is_put_in_front(llama_model, tmp_path):
     folder = write_folder(tmp_path / "m", LLAMA, llama_model)
     reference = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
@@ -199,7 +210,6 @@ MODELS = {
     "spaces that are removed": ({"remove_extra_whitespaces": True}, "remove_extra_whitespaces"),
     "spaces behind words": ({"treat_whitespace_as_suffix": True}, "treat_whitespace_as_suffix"),
     "no bytes": ({"byte_fallback": False}, "<0x00>"),
-    "own pieces behind a space": ({"user_defined_symbols": ["<x>"]}, "user defined"),
 }
 
 
