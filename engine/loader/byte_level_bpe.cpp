@@ -27,13 +27,30 @@ Result<std::string> merge_text(json::value const& merge) {
   return text;
 }
 
-Result<std::vector<std::string>> read_merges(json::object const& model) {
+Status check_merge(std::string_view merge, Vocabulary const& vocabulary) {
+  auto const space = merge.find(' ');
+  bool known = space != std::string_view::npos;
+  if (known) {
+    auto const left = merge.substr(0, space);
+    auto const right = merge.substr(space + 1);
+    known = vocabulary.find(left) && vocabulary.find(right) &&
+            vocabulary.find(std::string(left).append(right));
+  }
+  if (known) return {};
+  return broken(
+      kTokenizerJson,
+      fmt::format("'merges' has '{}', which are not two tokens that make a third", merge));
+}
+
+Result<std::vector<std::string>> read_merges(json::object const& model,
+                                             Vocabulary const& vocabulary) {
   auto const* merges = get_array(model, "merges");
   if (!merges) return broken(kTokenizerJson, "expected 'merges' in 'model'");
   std::vector<std::string> result;
   result.reserve(merges->size());
   for (auto const& merge : *merges) {
     ASSIGN_OR_RETURN(auto text, merge_text(merge));
+    RETURN_IF_ERROR(check_merge(text, vocabulary));
     result.push_back(std::move(text));
   }
   return result;
@@ -52,10 +69,10 @@ Status read_byte_level_bpe(json::object const& tokenizer, json::object const& mo
                          fmt::format("an added token ('{}') with single_word", token.content));
     RETURN_IF_ERROR(vocabulary.put_added(token));
   }
-  ASSIGN_OR_RETURN(result.merges, read_merges(model));
+  ASSIGN_OR_RETURN(result.merges, read_merges(model, vocabulary));
   result.kind = TokenizerKind::kByteLevelBpe;
   result.pre = pre.name;
-  result.rules = make_text_rules(SpacePrefix::kNone, std::move(added), vocabulary.tokens().size());
+  result.rules = make_text_rules(SpacePrefix::kNone, std::move(added), vocabulary);
   return {};
 }
 

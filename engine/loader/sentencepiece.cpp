@@ -99,9 +99,9 @@ Status put_added(AddedToken& token, bool replaces, bool prepends, Vocabulary& vo
   return {};
 }
 
-void set_rules(SpacePrefix prefix, std::vector<AddedToken> added, std::uint64_t rows,
+void set_rules(SpacePrefix prefix, std::vector<AddedToken> added, Vocabulary const& vocabulary,
                Tokenizer& result) {
-  result.rules = make_text_rules(prefix, std::move(added), rows);
+  result.rules = make_text_rules(prefix, std::move(added), vocabulary);
   result.add_space_prefix = !result.rules && prefix == SpacePrefix::kEveryPart;
 }
 
@@ -199,7 +199,7 @@ Status read_sentencepiece_json(json::object const& tokenizer, json::object const
   if (!merges) return broken(kTokenizerJson, "expected 'merges' in 'model'");
   ASSIGN_OR_RETURN(result.scores, scores_of_merges(*merges, vocabulary));
   result.kind = TokenizerKind::kSentencePiece;
-  set_rules(steps.prefix, std::move(added), vocabulary.tokens().size(), result);
+  set_rules(steps.prefix, std::move(added), vocabulary, result);
   return {};
 }
 
@@ -225,7 +225,7 @@ Status read_sentencepiece_model(std::string_view bytes, json::object const& toke
     whole.push_back(token);
   }
   result.kind = TokenizerKind::kSentencePiece;
-  set_rules(prefix_of(model), std::move(whole), rows, result);
+  set_rules(prefix_of(model), std::move(whole), vocabulary, result);
   return {};
 }
 

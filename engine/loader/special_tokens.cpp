@@ -83,30 +83,41 @@ Result<bool> adds(SpecialSources const& from, Vocabulary const& vocabulary, std:
 }
 
 /// llama.cpp ends a generation at these by their text, whatever the metadata say.
+constexpr std::array<std::string_view, 22> kEnds = {"<|eot_id|>",
+                                                    "<|im_end|>",
+                                                    "<|end|>",
+                                                    "<|return|>",
+                                                    "<|call|>",
+                                                    "<|flush|>",
+                                                    "<|calls|>",
+                                                    "<end_of_turn>",
+                                                    "<|endoftext|>",
+                                                    "</s>",
+                                                    "<|eom_id|>",
+                                                    "<EOT>",
+                                                    "_<EOT>",
+                                                    "[EOT]",
+                                                    "[EOS]",
+                                                    "<|end_of_text|>",
+                                                    "<end_of_utterance>",
+                                                    "<eos>",
+                                                    "<turn|>",
+                                                    "<|tool_response>",
+                                                    "<｜end▁of▁sentence｜>",
+                                                    "[e~["};
+
+/// Marks for filling in the middle, which llama.cpp also knows by their text.
+constexpr std::array<std::string_view, 35> kMarks = {
+    "<|fim_prefix|>", "<fim-prefix>",    "<fim_prefix>",    "<｜fim▁begin｜>", "<PRE>",
+    "▁<PRE>",         "<|code_prefix|>", "<|prefix|>",      "<|fim_suffix|>",  "<fim-suffix>",
+    "<fim_suffix>",   "<｜fim▁hole｜>",  "<SUF>",           "▁<SUF>",          "<|code_suffix|>",
+    "<|suffix|>",     "<|fim_middle|>",  "<fim-middle>",    "<fim_middle>",    "<｜fim▁end｜>",
+    "<MID>",          "▁<MID>",          "<|code_middle|>", "<|middle|>",      "<|fim_pad|>",
+    "<fim-pad>",      "<fim_pad>",       "<PAD>",           "[PAD]",           "<|fim_repo|>",
+    "<fim-repo>",     "<reponame>",      "<|repo_name|>",   "<REPO>",          "<|file_sep|>"};
+
 bool ends_by_name(std::string_view token) {
-  constexpr std::array<std::string_view, 22> kNames = {"<|eot_id|>",
-                                                       "<|im_end|>",
-                                                       "<|end|>",
-                                                       "<|return|>",
-                                                       "<|call|>",
-                                                       "<|flush|>",
-                                                       "<|calls|>",
-                                                       "<end_of_turn>",
-                                                       "<|endoftext|>",
-                                                       "</s>",
-                                                       "<|eom_id|>",
-                                                       "<EOT>",
-                                                       "_<EOT>",
-                                                       "[EOT]",
-                                                       "[EOS]",
-                                                       "<|end_of_text|>",
-                                                       "<end_of_utterance>",
-                                                       "<eos>",
-                                                       "<turn|>",
-                                                       "<|tool_response>",
-                                                       "<｜end▁of▁sentence｜>",
-                                                       "[e~["};
-  return std::find(kNames.begin(), kNames.end(), token) != kNames.end();
+  return std::find(kEnds.begin(), kEnds.end(), token) != kEnds.end();
 }
 
 /// The ids of eos_token_id that llama.cpp does not know by itself go where it has room for them.
@@ -131,7 +142,18 @@ Status set_ends(SpecialSources const& from, Vocabulary const& vocabulary, Specia
   return {};
 }
 
+bool is_ordinary(Vocabulary const& vocabulary, std::string_view token) {
+  auto const id = vocabulary.find(token);
+  return id && vocabulary.type(*id) == TokenType::kNormal;
+}
+
 }  // namespace
+
+bool has_name_made_special(Vocabulary const& vocabulary) {
+  auto const ordinary = [&](std::string_view token) { return is_ordinary(vocabulary, token); };
+  return std::any_of(kEnds.begin(), kEnds.end(), ordinary) ||
+         std::any_of(kMarks.begin(), kMarks.end(), ordinary);
+}
 
 Result<SpecialTokens> find_special_tokens(SpecialSources const& from, Vocabulary const& vocabulary,
                                           bool adds_bos) {

@@ -36,4 +36,9 @@ struct SpecialTokens {
                                                         Vocabulary const& vocabulary,
                                                         bool adds_bos);
 
+/// True if llama.cpp makes an ordinary token with such a name one that is looked for in texts: an
+/// end of a generation, or a mark for filling in the middle. The reference does so only with added
+/// tokens; "</s>" for example is ordinary in qwen's vocabulary.
+[[nodiscard]] bool has_name_made_special(Vocabulary const& vocabulary);
+
 }  // namespace homelab::loader

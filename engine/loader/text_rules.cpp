@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <functional>
 
+#include "loader/special_tokens.h"
+
 namespace homelab::loader {
 namespace {
 
@@ -117,14 +119,16 @@ std::vector<TextRules::Part> TextRules::split(std::string_view text, bool parse_
 }
 
 std::shared_ptr<TextRules const> make_text_rules(SpacePrefix prefix, std::vector<AddedToken> added,
-                                                 std::uint64_t rows) {
+                                                 Vocabulary const& vocabulary) {
+  auto const rows = vocabulary.tokens().size();
   std::erase_if(added, [&](AddedToken const& token) { return token.id >= rows; });
-  bool const needed =
-      (prefix != SpacePrefix::kNone && prefix != SpacePrefix::kEveryPart) ||
-      std::any_of(added.begin(), added.end(), [](AddedToken const& token) {
-        bool const escaped = token.content.find(kEscapedSpace) != std::string::npos;
-        return token.strips_left || token.strips_right || (escaped && !token.is_control());
-      });
+  auto const differs = [](AddedToken const& token) {
+    bool const escaped = token.content.find(kEscapedSpace) != std::string::npos;
+    return token.strips_left || token.strips_right || (escaped && !token.is_control());
+  };
+  bool const needed = (prefix != SpacePrefix::kNone && prefix != SpacePrefix::kEveryPart) ||
+                      std::any_of(added.begin(), added.end(), differs) ||
+                      has_name_made_special(vocabulary);
   if (!needed) return nullptr;
   return std::make_shared<TextRules const>(prefix, std::move(added));
 }

@@ -48,10 +48,10 @@ class TextRules {
   std::array<std::vector<std::size_t>, 256> lengths_;  ///< by first byte, the longest first
 };
 
-/// The rules for added tokens with ids below `rows`; nullptr if llama.cpp alone treats texts in
-/// this way.
+/// The rules for added tokens with ids below the vocabulary's size; nullptr if llama.cpp alone
+/// treats texts in this way.
 [[nodiscard]] std::shared_ptr<TextRules const> make_text_rules(SpacePrefix prefix,
                                                                std::vector<AddedToken> added,
-                                                               std::uint64_t rows);
+                                                               Vocabulary const& vocabulary);
 
 }  // namespace homelab::loader

@@ -3,7 +3,8 @@
 //   engine_probe MODEL < requests       one JSON object a line: {"text": "...", "special": false,
 //   "logits": true}, or {"tokens": [1, 2], "logits": true}
 // Prints one JSON object a line: {"tokens": [...]}; with logits, all positions' raw floats are
-// appended to LOGITS_FILE. LOAD_QUANTIZED is the engine's --load-quantized.
+// appended to LOGITS_FILE. {"ends": true} is answered with {"ends": [ids that end a generation]}.
+// LOAD_QUANTIZED is the engine's --load-quantized.
 #include <llama.h>
 
 #include <cstdio>
@@ -59,6 +60,13 @@ bool write_logits(llama_context* context, llama_vocab const* vocab,
   return decoded;
 }
 
+array ends_of_generation(llama_vocab const* vocab) {
+  array ids;
+  for (llama_token id = 0; id < llama_vocab_n_tokens(vocab); ++id)
+    if (llama_vocab_is_eog(vocab, id)) ids.emplace_back(id);
+  return ids;
+}
+
 struct Settings {
   bool vocab_only = false;
   char const* logits_path = nullptr;
@@ -84,6 +92,10 @@ int answer(std::string const& line, llama_vocab const* vocab, llama_context* con
   auto const request = homelab::parse_json(line);
   if (!request || !request->is_object()) return 2;
   auto const& object_in = request->get_object();
+  if (homelab::get_bool(object_in, "ends").value_or(false)) {
+    std::cout << homelab::json::serialize(object{{"ends", ends_of_generation(vocab)}}) << "\n";
+    return 0;
+  }
   auto const tokens = tokens_of(vocab, object_in);
   if (homelab::get_bool(object_in, "logits").value_or(false)) {
     if (!context || !logits || !write_logits(context, vocab, tokens, logits)) return 3;

@@ -59,6 +59,15 @@ def probe(
         return tokens, np.fromfile(logits, dtype="<f4")
 
 
+def ends_of_generation(model: Path) -> list[int]:
+    environment = os.environ | {"VOCAB_ONLY": "1"}
+    done = subprocess.run(
+        [PROBE, model], input='{"ends": true}\n', capture_output=True, text=True, timeout=PATIENCE_S, env=environment
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout)["ends"]
+
+
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: Path):
         super().__init__("localhost", timeout=PATIENCE_S)

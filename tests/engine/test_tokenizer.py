@@ -5,7 +5,7 @@ import random
 import unicodedata
 
 import pytest
-from engine_process import last_line, probe, run_engine
+from engine_process import ends_of_generation, last_line, probe, run_engine
 from model_maker import CASED, NORMALISED, PRE_TOKENIZERS, TinyModel
 from tokenizers import Tokenizer
 
@@ -111,6 +111,47 @@ def test_a_template_that_puts_the_first_token_in_front_is_obeyed(folder, vocabul
     assert tokens[0] == [vocabulary.bos, *plain]
 
 
+def test_an_ordinary_token_with_the_name_of_a_special_one_is_no_special_one(folder, vocabulary):
+    """llama.cpp looks for "</s>" in texts although it is nothing but a token that no merge makes, as in qwen's."""
+
+    def change(content):
+        vocab = content["model"]["vocab"]
+        token = next(t for t, i in vocab.items() if i == len(vocab) - 1)
+        content["model"]["merges"] = [m for m in content["model"]["merges"] if token not in [*m.split(" "), m.replace(" ", "")]]
+        vocab["</s>"] = vocab.pop(token)
+
+    edit(folder / "tokenizer.json", change)
+    reference = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    texts = ["<s>out</s> of date", *TEXTS]
+    got, _ = probe(folder, [{"text": text, "special": True} for text in texts], vocab_only=True)
+    assert got == [reference.encode(text, add_special_tokens=False).ids for text in texts]
+
+
+ENDS = {
+    "one": (0, None, set()),
+    "a list": ([0, 500, 501], None, {500, 501}),
+    "in both files": ([0, 500], [501, 500], {500, 501}),
+    "some that llama.cpp knows by name": ([0, 2, 600, 500], None, {500, 600}),
+    "without a row": ([500, 10**6, -1, "x"], None, {500}),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_a_generation_ends_at_every_id_of_eos_token_id(folder, vocabulary, name):
+    listed, in_config, expected = ENDS[name]
+    before = set(ends_of_generation(folder))
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": listed}))
+    if in_config is not None:
+        edit(folder / "config.json", lambda config: config.update(eos_token_id=in_config))
+    assert vocabulary.eos in before
+    assert set(ends_of_generation(folder)) == before | expected
+
+
+def test_more_ends_than_llama_cpp_can_be_told_are_refused(folder):
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": [500, 501, 502]}))
+    assert "eos_token_id" in refused(folder)
+
+
 def test_rows_beyond_the_vocabulary_are_allowed(vocabulary, tmp_path):
     model = TinyModel(vocabulary.first(500))
     model.vocabulary = vocabulary.first(490)
@@ -152,6 +193,7 @@ CHANGES = {
     "an id beyond the rows": (lambda t: t["model"]["vocab"].update({"far": 10**6}), "embedding rows"),
     "a negative id": (lambda t: t["model"]["vocab"].update({"minus": -1}), "minus"),
     "an added token for whole words": (lambda t: t["added_tokens"][3].update(single_word=True), "single_word"),
+    "a merge of what is no token": (lambda t: t["model"]["merges"].append("qqqq zzzz"), "qqqq zzzz"),
     "merges that are numbers": (lambda t: t["model"].update(merges=[1, 2]), "merges"),
 }
 
