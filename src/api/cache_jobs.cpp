@@ -1,8 +1,8 @@
 // The cache's commands as jobs, with the same answers as `homelab-llm cache ... --json`.
 #include "cache_choices.h"
+#include "cache_work.h"
 #include "care/repo_rows.h"
 #include "care/usage.h"
-#include "config/settings.h"
 #include "cors.h"
 #include "dialects.h"
 #include "job_json.h"
@@ -19,34 +19,10 @@ using http::Request;
 /// Requests are kept with their jobs.
 constexpr std::size_t kRequestLimitBytes = 64U << 10U;
 
-Result<std::vector<care::RegisteredModel>> registered_models(Services const& services) {
-  ASSIGN_OR_RETURN(auto const rows, services.registry.list());
-  auto const loaded = services.engines.loaded();
-  std::vector<care::RegisteredModel> models;
-  models.reserve(rows.size());
-  for (auto const& row : rows)
-    models.push_back({row.model_name, row.hf_path, row.cache_location, row.cache_path,
-                      row.current_commit.value_or(""), loaded && loaded->name == row.model_name});
-  return models;
-}
-
-care::Work work_of(Services const& services) {
-  care::Work work{.locations = services.locations, .trash_time = services.settings.trash_time()};
-  work.models = [&services] { return registered_models(services); };
-  work.hub = &services.hub;
-  return work;
-}
-
 /// What the job's thread does.
 Result<jobs::JobResult> carry_out(Services const& services, CacheChoice const& choice,
                                   jobs::JobControl& control) {
-  auto work = work_of(services);
-  work.stopped = [&control] { return control.is_cancelled(); };
-  work.on_progress = [&control](care::Progress const& progress) {
-    control.show({progress.what, progress.done_bytes, progress.total_bytes, progress.done_files,
-                  progress.total_files});
-  };
-  work.remark = [&control](std::string const& words) { control.remark(words); };
+  auto const work = work_of(services, control);
   auto answer = std::visit([&](auto const& one) { return care::run(work, one); }, choice);
   services.usage.refresh_soon();
   if (!answer) return fail(std::move(answer).error());

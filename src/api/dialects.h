@@ -18,6 +18,8 @@ void add_system_routes(http::Router& router, SharedServices const& services);
 void add_cache_routes(http::Router& router, SharedServices const& services);
 /// GET /health alone.
 void add_health_route(http::Router& router);
+/// Ours: POST /api/models/relocate.
+void add_relocation_routes(http::Router& router, SharedServices const& services);
 /// Ours: GET /api/explain.
 void add_explain_route(http::Router& router, SharedServices const& services);
 /// Ours: /api/jobs, and the cache's commands as jobs: /api/cache/jobs, /api/cache/ls, du.

@@ -34,6 +34,11 @@ constexpr std::array kTable{
               "Removes a model that is not loaded; with delete_files its files too, unless another "
               "model uses them.",
               "?delete_files=false", "200 message; 400 loaded; 404; 422"},
+    RouteNote{"POST", "/api/models/relocate", kRegistry,
+              "The files of these models stand in another cache location now; homelab-llm cache mv "
+              "tells it.",
+              R"({"model_names": ["smol"], "cache_location": "secondary"})",
+              "200 array of Model; 400 loaded or no such location; 404; 422"},
     RouteNote{"GET", "/api/status", kOrchestration, "What is loaded.", "", "200 object"},
     RouteNote{"POST", "/api/orchestrate/load", kOrchestration,
               "Loads a model by name; the previous one is unloaded, missing files are downloaded. "

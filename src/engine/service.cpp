@@ -95,6 +95,16 @@ void Service::remove_model(std::string name, std::function<void(Result<registry:
   post_or_refuse(command, [&](Error error) { done(fail(std::move(error))); });
 }
 
+void Service::if_unused(std::vector<std::string> names, std::function<void(Status)> then) {
+  auto const command = [this, names = std::move(names), then] {
+    Status all;
+    for (auto const& name : names)
+      if (all) all = check_unused(std::string(trim(name)));
+    then(std::move(all));
+  };
+  post_or_refuse(command, [&](Error error) { then(fail(std::move(error))); });
+}
+
 void Service::validate(std::function<void(Result<ValidateOutcome>)> done) {
   auto const command = [this, done] { validate_now(done); };
   post_or_refuse(command, [&](Error error) { done(fail(std::move(error))); });
@@ -384,13 +394,18 @@ void Service::forget_task(std::shared_ptr<EngineTask> const& task) {
   progress_.notify_all();
 }
 
+Status Service::check_unused(std::string const& name) const {
+  if (!schedule_.in_use(name)) return {};
+  return fail(Code::kFailedPrecondition,
+              fmt::format("model '{}' is loaded or being loaded; unload it first", name));
+}
+
 void Service::remove_now(std::string const& name,
                          std::function<void(Result<registry::Model>)> const& done) {
   // A short write on this loop: between the look at the state and the removal nothing else can
   // happen.
-  if (schedule_.in_use(name)) {
-    done(fail(Code::kFailedPrecondition,
-              fmt::format("model '{}' is loaded or being loaded; unload it first", name)));
+  if (auto unused = check_unused(name); !unused) {
+    done(fail(std::move(unused).error()));
     return;
   }
   auto row = dependencies_.registry.find(name);

@@ -30,6 +30,7 @@ class Service final : public EngineService {
             std::function<void(Result<registry::Model>)> done) override;
   void unload(std::function<void(Result<std::string>)> done) override;
   void remove_model(std::string name, std::function<void(Result<registry::Model>)> done) override;
+  void if_unused(std::vector<std::string> names, std::function<void(Status)> then) override;
   [[nodiscard]] std::optional<LoadedModel> loaded() const override;
   [[nodiscard]] std::vector<JobView> jobs() const override { return jobs_.views(); }
   std::shared_ptr<Running> generate(GenerateRequest request, GenerateCallbacks callbacks) override;
@@ -66,6 +67,7 @@ class Service final : public EngineService {
   void forget_task(std::shared_ptr<EngineTask> const& task);
   void remove_now(std::string const& name,
                   std::function<void(Result<registry::Model>)> const& done);
+  [[nodiscard]] Status check_unused(std::string const& name) const;
   void validate_now(std::function<void(Result<ValidateOutcome>)> const& done);
   [[nodiscard]] Error no_model() const;
 

@@ -105,6 +105,10 @@ class SqliteRegistry final : public Registry {
     return write([&]() -> Result<Model> { return store_facts(id, facts, previous_status); });
   }
 
+  Result<std::vector<Model>> relocate(Relocation const& relocation) override {
+    return write([&]() -> Result<std::vector<Model>> { return store_places(relocation); });
+  }
+
   Status fail_load(std::int64_t id, std::optional<std::string> const& status,
                    std::optional<std::string> const& notes) override {
     return write([&]() -> Status {
@@ -260,6 +264,24 @@ class SqliteRegistry final : public Registry {
         "ON CONFLICT (table_name) DO UPDATE SET last_id = ?1",
         id);
     return id;
+  }
+
+  Result<std::vector<Model>> store_places(Relocation const& relocation) {
+    std::vector<Model> moved;
+    for (std::string const& name : relocation.model_names) {
+      ASSIGN_OR_RETURN(auto const model, look_up(*writing_, std::string(trim(name))));
+      if (!model) return fail(Code::kNotFound, fmt::format("there is no model named '{}'", name));
+      SQLite::Statement update(
+          *writing_,
+          "UPDATE modelregistry SET cache_location = :location, cache_path = :root WHERE id = :id");
+      update.bind(":location", relocation.cache_location);
+      bind_optional(update, ":root", relocation.cache_path);
+      update.bind(":id", model->id);
+      update.exec();
+      ASSIGN_OR_RETURN(auto row, by_id(*writing_, model->id));
+      moved.push_back(std::move(row));
+    }
+    return moved;
   }
 
   Result<Model> repair(std::int64_t id, std::string const& name) {

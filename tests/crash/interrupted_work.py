@@ -1,8 +1,10 @@
 """What tests/crash/interruptions.py interrupts: caches prepared for each command, what must stay whole meanwhile, what
 must be there at the end; and the oracle that looks at the disk with Python only."""
 
+import contextlib
 import hashlib
 import shutil
+import sqlite3
 from pathlib import Path
 
 from downloads import model_files
@@ -238,7 +240,8 @@ class Pull(Scenario):
 
 
 class Move(Scenario):
-    """way: rename (same file system), link (the target has other revisions), copy (another file system)."""
+    """way: rename (same file system), link (the target has other revisions), copy (another file system), rows (a registered
+    model: both sides are whole until its row has changed)."""
 
     weight = 9
 
@@ -246,10 +249,12 @@ class Move(Scenario):
         super().__init__(name)
         self.way = way
         self.revisions = {OLD: files_of(1), "b" * 40: {**files_of(2), "sub/more.gguf": random_bytes(5000, 7)}}
-        self.unfinished = (self.repo,) if way == "copy" else ()      # at the target
+        self.unfinished = (self.repo,) if way in ("copy", "rows") else ()      # at the target
 
     def prepare(self, house):
         write_repo(house.first / "hub", self.repo, self.revisions)
+        if self.way == "rows":
+            house.run("register", self.name, self.repo)
         if self.way == "link":
             write_repo(house.second / "hub", self.repo, {"c" * 40: files_of(3)}, "other")
 
@@ -260,6 +265,16 @@ class Move(Scenario):
     def kept(self, house):
         more = [("c" * 40, files_of(3))] if self.way == "link" else []
         return [(self.repo, commit, files) for commit, files in [*self.revisions.items(), *more]]
+
+    def also(self, house):
+        """The registration never leads to a place where the model is not whole."""
+        if self.way == "rows" and not all(whole(self.row_hub(house), self.repo, *one) for one in self.revisions.items()):
+            raise Missing(f"{self.repo} is not whole where it is registered")
+
+    def row_hub(self, house):
+        with contextlib.closing(sqlite3.connect(house.state / "models.db")) as database:
+            (row,) = database.execute("SELECT cache_path FROM modelregistry WHERE model_name = ?", (self.name,))
+        return Path(row[0]) / "hub"
 
     def reached(self, house):
         folder = house.first / "hub" / folder_name(self.repo)
@@ -537,6 +552,7 @@ class Bridge(Scenario):
 SCENARIOS = [
     Pull("pull-new"), Pull("pull-beside", beside=True), Pull("pull-rest", partly=True),
     Move("mv-rename", "rename"), Move("mv-link", "link"), Move("mv-copy", "copy"),
+    Move("mv-rows", "rows"),
     Collect("gc"), Collect("gc-now", "--now"),
     Update("update"), Update("rollback", back=True),
     Adopt("adopt-link", "link"), Adopt("adopt-move", "move"), Adopt("adopt-copy", "copy"),

@@ -203,14 +203,28 @@ def test_what_a_registered_model_needs_stays_unless_forced(cache):
     status, model = cache.server.call("POST", "/api/models", {"model_name": "mine", "hf_path": "org/name"})
     assert status == 201, model
     before = cache.files()
-    for command, fields in {"rm": {"targets": ["org/name"]}, "mv": {"repo": "org/name", "path": str(cache.folder / "x")}}.items():
-        refused = cache.job(command, **fields)
-        assert refused["state"] == "failed" and refused["error_code"] == "failed_precondition", refused
-        assert "registered as 'mine'" in refused["error"]
-        assert refused["result"] is None
+    refused = cache.job("rm", targets=["org/name"])
+    assert refused["state"] == "failed" and refused["error_code"] == "failed_precondition", refused
+    assert "registered as 'mine'" in refused["error"]
+    assert refused["result"] is None
     assert cache.files() == before
     cache.done("rm", targets=["org/name"], force=True, now=True)
     assert cache.files() == []
+
+
+def test_mv_takes_the_registration_along(cache):
+    cache.add("org/name", A, {"model.gguf": b"needed"}, "main")
+    status, model = cache.server.call("POST", "/api/models", {"model_name": "mine", "hf_path": "org/name"})
+    assert status == 201, model
+    root = str(cache.folder / "x")
+    planned = cache.done("mv", repo="org/name", path=root, dry_run=True)
+    assert planned == cache.json("mv", "org/name", "--path", root, "--dry-run")
+    assert planned["registrations"] == [{"model": "mine", "from": {"location": "primary", "root": str(cache.root)},
+                                         "to": {"location": "custom", "root": root}}]
+    assert cache.done("mv", repo="org/name", path=root)["registrations"] == planned["registrations"]
+    assert cache.files() == []
+    status, models = cache.server.call("GET", "/api/models")
+    assert [(row["cache_location"], row["cache_path"]) for row in models] == [("custom", root)]
 
 
 def test_what_the_engine_has_loaded_stays_even_when_its_branch_moved_on(cache):

@@ -422,8 +422,85 @@ def test_mv_of_a_dataset_to_another_file_system_copies_it(cache, elsewhere):
     assert not (cache.hub / "datasets--org--data").exists()
 
 
-def test_mv_refuses_what_a_registered_model_would_not_find(cache):
+def registered(cache, name):
+    """(location, root, complete) as `explain` sees the row."""
+    done = command(cache.env, cache.folder, "explain", name, "--json")
+    assert done.returncode == 0, done.stderr
+    rows = {row["model_name"]: row for row in json.loads(command(cache.env, cache.folder, "ls", "--json").stdout)}
+    return rows[name]["cache_location"], rows[name]["cache_path"], json.loads(done.stdout)["complete"]
+
+
+def test_mv_takes_the_registrations_along(cache):
+    cache.add("org/tiny-GGUF", A, {"tiny.Q4_1.gguf": b"GGUF" + b"1" * 5000}, "main")
+    for name, repo, *more in (("smol", "org/tiny-GGUF:Q4_1"), ("pinned", f"org/tiny-GGUF@{A}"), ("other", "org/other"),
+                              ("there", "org/tiny-GGUF", "--location", "secondary")):
+        done = command(cache.env, cache.folder, "register", name, repo, *more)
+        assert done.returncode == 0, done.stderr
+    primary, secondary = str(cache.root), str(cache.folder / "second")
+    before = cache.state()
+    words = ["mv", "org/tiny-GGUF", "--to", "secondary"]
+    planned = cache.json(*words, "--dry-run")
+    changes = [{"model": name, "from": {"location": "primary", "root": primary},
+                "to": {"location": "secondary", "root": secondary}} for name in ("smol", "pinned")]
+    assert planned["registrations"] == changes and cache.state() == before
+    assert "registered as 'smol' in primary, then in secondary" in cache.run(*words, "--dry-run").stdout
+    assert registered(cache, "smol") == ("primary", primary, True)
+    assert cache.json(*words, "--yes")["registrations"] == changes
+    assert not (cache.hub / "models--org--tiny-GGUF").exists()
+    for name in ("smol", "pinned", "there"):
+        assert registered(cache, name) == ("secondary", secondary, True)
+    assert registered(cache, "other")[:2] == ("primary", primary)
+    assert set(judge(cache, cache.folder / "second" / "hub")) == {f"org/tiny-GGUF@{A}"}
+    assert cache.json(*words, "--yes") == {**planned, "method": "nothing", "dry_run": False, "total_bytes": 0,
+                                           "from": planned["to"], "registrations": []}
+
+
+def test_mv_takes_the_registrations_along_to_a_root_on_another_file_system(cache, elsewhere):
+    cache.add("org/tiny-GGUF", A, {"tiny.Q4_1.gguf": b"GGUF" + b"1" * 5000}, "main")
+    done = command(cache.env, cache.folder, "register", "smol", "org/tiny-GGUF:Q4_1")
+    assert done.returncode == 0, done.stderr
+    moved = cache.json("mv", "org/tiny-GGUF", "--path", elsewhere, "--yes")
+    assert moved["method"] == "copy"
+    assert moved["registrations"][0]["to"] == {"location": "custom", "root": str(elsewhere)}
+    assert registered(cache, "smol") == ("custom", str(elsewhere), True)
+    assert not (cache.hub / "models--org--tiny-GGUF").exists()
+    back = cache.json("mv", "org/tiny-GGUF", "--to", "primary", "--yes", code=1)
+    assert "in none of the cache folders" in back["error"]["message"], "a root that no setting names is not looked at"
+
+
+def test_mv_asks_a_running_server_and_leaves_alone_what_is_loaded(cache):
+    cache.add("org/tiny-GGUF", A, {"tiny.Q4_1.gguf": b"GGUF" + b"1" * 5000}, "main")
+    server = Server(cache.folder, cache.env)
+    try:
+        cache.env["HOMELAB_LLM_PORT"] = str(server.port)
+        server.register_and_load("smol", "org/tiny-GGUF:Q4_1")
+        before = cache.state()
+        words = ["mv", "org/tiny-GGUF", "--to", "secondary", "--yes"]
+        assert "loaded as 'smol'" in cache.run(*words, code=1).stderr
+        assert cache.state() == before
+        assert server.call("POST", "/api/orchestrate/unload")[0] == 200
+        assert cache.json(*words)["method"] == "link"
+        status, models = server.call("GET", "/api/models")
+        assert [model["cache_location"] for model in models] == ["secondary"]
+        status, loaded = server.call("POST", "/api/orchestrate/load", {"model_name": "smol"})
+        assert status == 200, f"nobody serves that endpoint, so nothing was downloaded: {loaded}"
+    finally:
+        server.stop()
+
+
+def test_mv_mends_a_registration_that_was_left_behind(cache):
     done = command(cache.env, cache.folder, "register", "smol", "org/name")
+    assert done.returncode == 0, done.stderr
+    (cache.folder / "second" / "hub").mkdir()
+    (cache.hub / "models--org--name").rename(cache.folder / "second" / "hub" / "models--org--name")
+    mended = cache.json("mv", "org/name", "--to", "secondary", "--yes")
+    assert mended["method"] == "nothing" and [row["model"] for row in mended["registrations"]] == ["smol"]
+    assert registered(cache, "smol")[0] == "secondary"
+
+
+def test_mv_refuses_what_a_path_is_registered_to(cache):
+    file = next((cache.hub / "models--org--name" / "snapshots").rglob("config.json"))
+    done = command(cache.env, cache.folder, "register", "smol", str(file.parent))
     assert done.returncode == 0, done.stderr
     before = cache.state()
     assert "registered as 'smol'" in cache.run("mv", "org/name", "--to", "secondary", "--yes", code=1).stderr

@@ -152,8 +152,9 @@ class Mover {
     ASSIGN_OR_RETURN(dev_t const to_device, device_of(target));
     sides_.same_device = from_device == to_device;
     ASSIGN_OR_RETURN(bool const absolute, has_absolute_links(source));
-    bool const whole =
-        sides_.same_device && !sides_.to && !absolute && !has_stored_blobs(sides_.from);
+    bool whole = sides_.same_device && !sides_.to && !absolute && !has_stored_blobs(sides_.from);
+    if (whole && request_.keep_source_meanwhile)
+      whole = !check_movable(sides_.from) || !left_behind().empty();
     plan.method = whole                ? MoveMethod::kRename
                   : sides_.same_device ? MoveMethod::kLink
                                        : MoveMethod::kCopy;
@@ -397,11 +398,15 @@ Result<MovePlan> plan_move(MoveRequest const& request) { return Mover(request).p
 Result<MoveReport> move_repo(MoveRequest const& request) {
   Mover mover(request);
   ASSIGN_OR_RETURN(MoveReport report, mover.run());
-  if (report.method == MoveMethod::kLink || report.method == MoveMethod::kCopy) {
+  durable_step("say where it is now");
+  auto const told = request.at_target ? request.at_target() : Status();
+  bool const both = report.method == MoveMethod::kLink || report.method == MoveMethod::kCopy;
+  if (told && both) {
     ASSIGN_OR_RETURN(report, mover.remove_source(report));
   }
   for (auto const& hub : {request.from_hub, request.to_hub})
     RETURN_IF_ERROR(keep_hub_bridged(hub, request.repo_folder_name));
+  RETURN_IF_ERROR(told);
   return report;
 }
 

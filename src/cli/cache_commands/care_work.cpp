@@ -16,6 +16,9 @@ CareWork::CareWork(Context const& context)
       work_{.locations = locations_of(context.settings),
             .trash_time = context.settings.trash_time()} {
   work_.models = [this] { return registered_models(context_); };
+  work_.relocate = [this](care::Relocation const& relocation, bool force) {
+    return relocate_models(context_, relocation, force);
+  };
   work_.stopped = StopSignal::raised;
   work_.on_progress = [this](care::Progress const& progress) { show_progress(printer_, progress); };
   work_.remark = [this](std::string const& words) {

@@ -13,8 +13,25 @@
 namespace homelab::cli {
 namespace {
 
+std::string place_text(std::string const& location, std::optional<std::string> const& root) {
+  return printable(location == "custom" && root ? *root : location);
+}
+
+std::string rows_text(care::PlannedMove const& planned) {
+  std::string text;
+  for (auto const& row : planned.rows)
+    text += fmt::format("  registered as '{}' in {}, then in {}\n", printable(row.name),
+                        place_text(row.location, row.cache_path),
+                        place_text(planned.location, planned.root));
+  return text;
+}
+
 std::string plan_text(care::PlannedMove const& planned) {
-  auto const& [choice, request, plan, needless] = planned;
+  auto const& choice = planned.choice;
+  auto const& request = planned.request;
+  auto const& plan = planned.plan;
+  if (planned.needless)
+    return fmt::format("{} is in {}\n", choice.repo, request.to_hub.string()) + rows_text(planned);
   std::string text =
       fmt::format("{}: {} from {} to {}, {}\n", choice.repo, exact_bytes(plan.total_bytes),
                   request.from_hub.string(), request.to_hub.string(),
@@ -22,7 +39,7 @@ std::string plan_text(care::PlannedMove const& planned) {
                                        : fmt::format("{} to copy", human_bytes(plan.copy_bytes)));
   for (auto const& path : plan.left_behind)
     text += fmt::format("  not moved, removed: {}\n", printable(path));
-  return text;
+  return text + rows_text(planned);
 }
 
 }  // namespace
@@ -32,24 +49,23 @@ Result<int> execute(Context const& context, CacheMvCommand const& command) {
   ASSIGN_OR_RETURN(auto const planned,
                    care::plan(surroundings.work(), {command.repo, command.to, command.path,
                                                     command.from, command.force, command.dry_run}));
-  if (planned.needless)
-    context.out.text(fmt::format("{} is in {}\n", command.repo, planned.request.to_hub.string()));
-  else
-    context.out.text(plan_text(planned));
-  if (planned.needless || command.dry_run) {
+  context.out.text(plan_text(planned));
+  if (planned.changes_nothing() || command.dry_run) {
     context.out.value(care::to_json(planned, {}));
     return kExitDone;
   }
   if (!command.yes) {
-    ASSIGN_OR_RETURN(bool const agreed, agrees("Move it?"));
+    ASSIGN_OR_RETURN(bool const agreed,
+                     agrees(planned.needless ? "Change the registration?" : "Move it?"));
     if (!agreed) return fail(Code::kCancelled, "nothing was moved");
   }
   StopSignal const stop;
   auto const report = care::move(surroundings.work(), planned);
   surroundings.finish();
   if (!report) return fail(report.error());
-  context.out.text(fmt::format("moved by {}; {} are free at the source\n",
-                               to_string(report->method), exact_bytes(report->freed_bytes)));
+  if (!planned.needless)
+    context.out.text(fmt::format("moved by {}; {} are free at the source\n",
+                                 to_string(report->method), exact_bytes(report->freed_bytes)));
   context.out.value(care::to_json(planned, *report));
   return kExitDone;
 }

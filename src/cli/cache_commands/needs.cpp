@@ -20,4 +20,17 @@ Result<std::vector<care::RegisteredModel>> registered_models(Context const& cont
   return models;
 }
 
+Status relocate_models(Context const& context, care::Relocation const& relocation, bool force) {
+  ASSIGN_OR_RETURN(auto link, ServerLink::connect_or_start(context));
+  json::array names;
+  for (auto const& name : relocation.names) names.emplace_back(name);
+  json::object const body{{"model_names", std::move(names)},
+                          {"cache_location", relocation.location},
+                          {"cache_path", relocation.root},
+                          {"force", force}};
+  auto const answer = link.api().post("/api/models/relocate", body);
+  if (!answer) return fail(Error(answer.error()));
+  return {};
+}
+
 }  // namespace homelab::cli

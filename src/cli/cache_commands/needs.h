@@ -11,4 +11,9 @@ namespace homelab::cli {
 /// understood: then nobody knows what is needed.
 [[nodiscard]] Result<std::vector<care::RegisteredModel>> registered_models(Context const& context);
 
+/// The server, or a private one, writes it into the registry: see
+/// care::Work::relocate.
+[[nodiscard]] Status relocate_models(Context const& context, care::Relocation const& relocation,
+                                     bool force);
+
 }  // namespace homelab::cli

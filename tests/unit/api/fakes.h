@@ -63,6 +63,19 @@ class FakeRegistry : public registry::Registry {
   Result<registry::Model> record_update(std::int64_t id, std::string const&) override {
     return find_id(id);
   }
+  Result<std::vector<registry::Model>> relocate(registry::Relocation const& relocation) override {
+    std::vector<registry::Model> moved;
+    for (auto const& name : relocation.model_names)
+      if (!find(name)) return fail(Code::kNotFound, "Model '" + name + "' is not registered");
+    for (auto& row : rows) {
+      if (std::ranges::find(relocation.model_names, row.model_name) == relocation.model_names.end())
+        continue;
+      row.cache_location = relocation.cache_location;
+      row.cache_path = relocation.cache_path;
+      moved.push_back(row);
+    }
+    return moved;
+  }
   Result<std::vector<std::string>> recover_interrupted_loads() override {
     return std::vector<std::string>{};
   }
@@ -109,6 +122,11 @@ class FakeEngines : public engine::EngineService {
     if (name == loaded_name) return done(fail(Code::kFailedPrecondition, name + " is loaded"));
     (void)registry_.remove(model->id);
     done(std::move(model));
+  }
+  void if_unused(std::vector<std::string> names, std::function<void(Status)> then) override {
+    for (auto const& name : names)
+      if (name == loaded_name) return then(fail(Code::kFailedPrecondition, name + " is loaded"));
+    then({});
   }
   std::optional<engine::LoadedModel> loaded() const override {
     if (loaded_name.empty()) return std::nullopt;

@@ -160,6 +160,12 @@ Result<registry::Model> ServiceTest::remove(std::string const& name) {
   return take(std::move(future));
 }
 
+Status ServiceTest::check_unused(std::vector<std::string> names) {
+  auto [done, future] = promised<Status>();
+  service_->if_unused(std::move(names), done);
+  return take(std::move(future));
+}
+
 Result<ValidateOutcome> ServiceTest::validate() {
   auto [done, future] = promised<Result<ValidateOutcome>>();
   service_->validate(done);

@@ -85,7 +85,8 @@ class ServiceTest : public testing::Test {
   [[nodiscard]] std::future<Result<registry::Model>> load_later(std::string const& name,
                                                                 bool force = false);
   [[nodiscard]] Result<std::string> unload();
-  [[nodiscard]] Result<registry::Model> remove(std::string const& name);
+  Result<registry::Model> remove(std::string const& name);
+  [[nodiscard]] Status check_unused(std::vector<std::string> names);
   [[nodiscard]] Result<ValidateOutcome> validate();
   Listener::Heard generate(GenerateRequest request);
   [[nodiscard]] registry::Model row(std::string const& name);

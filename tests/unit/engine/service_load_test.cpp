@@ -169,6 +169,7 @@ TEST_F(LoadTest, TheRowIsTestingAndNothingIsLoadedDuringALoad) {
   auto const removed = remove("slow");
   ASSERT_FALSE(removed);
   EXPECT_EQ(removed.error().code, Code::kFailedPrecondition);
+  EXPECT_EQ(check_unused({"slow"}).error().code, Code::kFailedPrecondition);
   EXPECT_TRUE(remove("old"));
   EXPECT_TRUE(unload());
   EXPECT_FALSE(answer.get());
@@ -223,6 +224,16 @@ TEST_F(LoadTest, RemovesARowUnlessItsModelIsLoaded) {
   ASSERT_TRUE(removed) << removed.error().message;
   EXPECT_EQ(removed->model_name, "tiny");
   EXPECT_EQ(remove("tiny").error().code, Code::kNotFound);
+}
+
+TEST_F(LoadTest, AModelIsUnusedWhenItIsNeitherLoadedNorLoadingNorWaiting) {
+  add_local("tiny");
+  EXPECT_TRUE(check_unused({"tiny", "nobody"}));
+  ASSERT_TRUE(load("tiny"));
+  EXPECT_EQ(check_unused({"nobody", " tiny "}).error().code, Code::kFailedPrecondition);
+  EXPECT_TRUE(check_unused({"other"}));
+  ASSERT_TRUE(unload());
+  EXPECT_TRUE(check_unused({"tiny"}));
 }
 
 TEST_F(LoadTest, AnEngineThatWritesAMegabyteWhileLoadingIsNotBlocked) {

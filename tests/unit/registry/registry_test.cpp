@@ -250,6 +250,23 @@ TEST_F(RegistryTest, AnUpdateSetsTheCommitAndEndsTheOffer) {
   EXPECT_EQ(registry_->record_update(99, "x").error().code, Code::kNotFound);
 }
 
+TEST_F(RegistryTest, RowsFollowTheirFilesTogetherOrNotAtAll) {
+  add("a");
+  add("b");
+  add("c");
+  auto const refused = registry_->relocate({{"a", "nobody"}, "secondary", "/second"});
+  EXPECT_EQ(refused.error().code, Code::kNotFound);
+  EXPECT_EQ(registry_->find("a")->cache_location, "primary");
+  auto const moved = registry_->relocate({{" a ", "c"}, "secondary", "/second"});
+  ASSERT_TRUE(moved) << moved.error().message;
+  ASSERT_EQ(moved->size(), 2U);
+  for (auto const* name : {"a", "c"}) {
+    EXPECT_EQ(registry_->find(name)->cache_location, "secondary") << name;
+    EXPECT_EQ(registry_->find(name)->cache_path, "/second") << name;
+  }
+  EXPECT_EQ(registry_->find("b")->cache_location, "primary");
+}
+
 TEST_F(RegistryTest, AForcedSuccessClearsTheIncompatibility) {
   auto const model = add("a");
   ASSERT_TRUE(registry_->fail_load(model.id, "incompatible", "it crashed"));

@@ -16,6 +16,12 @@ struct MoveRequest {
   Path from_hub;
   Path to_hub;                   ///< made when missing
   std::string repo_folder_name;  ///< "models--org--name"
+  /// Somebody looks for the repository at the source until at_target() ran: it is made of hard
+  /// links instead of being renamed, wherever that leaves nothing behind.
+  bool keep_source_meanwhile = false;
+  /// Called when everything stands at the target and, unless it was renamed, still at the source;
+  /// an error leaves both sides as they are then.
+  std::function<Status()> at_target;
   std::function<bool()> cancelled;
   std::function<void(std::uint64_t done_bytes, std::uint64_t total_bytes)> on_progress;
 };
@@ -23,7 +29,8 @@ struct MoveRequest {
 enum class MoveMethod {
   kNothing,  ///< it stands at the target already, and nothing at the source
   kRename,   ///< the folder as a whole: same file system, no folder at the target
-  kLink,     ///< blob by blob as hard links: same file system, the target has a folder
+  kLink,     ///< blob by blob as hard links: same file system, the target has a folder, or the
+             ///< source must stay complete meanwhile
   kCopy,     ///< blob by blob, each checked against its name
 };
 [[nodiscard]] std::string_view to_string(MoveMethod method);  ///< "rename", ...

@@ -1,6 +1,7 @@
 #pragma once
 // A repository into another cache: `cache mv`.
 #include <string>
+#include <vector>
 
 #include "base/json.h"
 #include "cache/move.h"
@@ -21,12 +22,17 @@ struct PlannedMove {
   MvChoice choice;
   cache::MoveRequest request;
   cache::MovePlan plan;
-  bool needless = false;  ///< it is there already, and nowhere else
+  bool needless = false;              ///< it is there already, and nowhere else
+  std::vector<RegisteredModel> rows;  ///< as they are now: they will name the target
+  std::string location;               ///< what they will say
+  std::string root;                   ///< of that location, as configured or as it was chosen
+  [[nodiscard]] bool changes_nothing() const { return needless && rows.empty(); }
 };
-/// Changes nothing. kFailedPrecondition when a registered model would not find its files any more,
-/// unless forced.
+/// Changes nothing. kFailedPrecondition when a model is loaded from there, or registered by a path
+/// into it, unless forced.
 [[nodiscard]] Result<PlannedMove> plan(Work const& work, MvChoice const& choice);
-/// See cache::move_repo.
+/// See cache::move_repo. The rows of the registry change when everything stands at the target and
+/// before the source goes; only what can be moved by renaming alone stands at one side then.
 [[nodiscard]] Result<cache::MoveReport> move(Work const& work, PlannedMove const& planned);
 [[nodiscard]] json::object to_json(PlannedMove const& planned, cache::MoveReport const& report);
 

@@ -40,6 +40,13 @@ struct RegisteredModel {
   bool loaded = false;
 };
 
+/// Where the files of registered models stand now.
+struct Relocation {
+  std::vector<std::string> names;
+  std::string location;
+  std::string root;  ///< of that location; of primary and secondary the registry's owner knows it
+};
+
 /// The way to the Hub, for what is downloaded again.
 struct HubAccess {
   http::Client& client;
@@ -53,6 +60,9 @@ struct Work {
   std::chrono::hours trash_time{0};  ///< 0: what is removed is gone at once
   /// Asked once by work that must know what is needed; its error ends the work.
   std::function<Result<std::vector<RegisteredModel>>()> models = {};
+  /// Writes it into the registry, all rows or none. kFailedPrecondition when one of the models is
+  /// loaded or being loaded, unless forced.
+  std::function<Status(Relocation const&, bool force)> relocate = {};
   HubAccess const* hub = nullptr;  ///< null: what needs the Hub is refused
   std::function<bool()> stopped = [] { return false; };
   std::function<void(Progress const&)> on_progress = [](Progress const&) {};

@@ -132,6 +132,11 @@ class EngineService {
   virtual void remove_model(std::string name,
                             std::function<void(Result<registry::Model>)> done) = 0;
 
+  /// For a short write that must not meet a load: `then` runs on the service loop, with
+  /// kFailedPrecondition when one of the models is loaded, loading or waiting to be. Nothing is
+  /// loaded before it returns.
+  virtual void if_unused(std::vector<std::string> names, std::function<void(Status)> then) = 0;
+
   [[nodiscard]] virtual std::optional<LoadedModel> loaded() const = 0;
   [[nodiscard]] virtual std::vector<JobView> jobs() const = 0;
 

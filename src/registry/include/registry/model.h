@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/time.h"
 
@@ -48,6 +49,13 @@ struct NewModel {
   std::string hf_path;
   bool trust_remote_code = false;
   std::string cache_location = "primary";
+  std::optional<std::string> cache_path;
+};
+
+/// Where the files of some models stand now, in the words of a registration.
+struct Relocation {
+  std::vector<std::string> model_names;
+  std::string cache_location;
   std::optional<std::string> cache_path;
 };
 

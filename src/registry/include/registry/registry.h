@@ -49,6 +49,10 @@ class Registry {
   /// The model's files were moved to `commit` while it was not loaded.
   [[nodiscard]] virtual Result<Model> record_update(std::int64_t id, std::string const& commit) = 0;
 
+  /// Their files stand elsewhere now: all rows change together or none. kNotFound for a name that
+  /// is not registered.
+  [[nodiscard]] virtual Result<std::vector<Model>> relocate(Relocation const& relocation) = 0;
+
   /// Start-up: rows still `testing` belong to a process that died while loading; they become
   /// `incompatible` with a dated remark in front of the old notes. Gives their names.
   [[nodiscard]] virtual Result<std::vector<std::string>> recover_interrupted_loads() = 0;

@@ -1,0 +1,44 @@
+#include "cache_work.h"
+
+#include "config/settings.h"
+#include "relocation.h"
+
+namespace homelab::api {
+namespace {
+
+Result<std::vector<care::RegisteredModel>> registered_models(Services const& services) {
+  ASSIGN_OR_RETURN(auto const rows, services.registry.list());
+  auto const loaded = services.engines.loaded();
+  std::vector<care::RegisteredModel> models;
+  models.reserve(rows.size());
+  for (auto const& row : rows)
+    models.push_back({row.model_name, row.hf_path, row.cache_location, row.cache_path,
+                      row.current_commit.value_or(""), loaded && loaded->name == row.model_name});
+  return models;
+}
+
+}  // namespace
+
+care::Work work_of(Services const& services) {
+  care::Work work{.locations = services.locations, .trash_time = services.settings.trash_time()};
+  work.models = [&services] { return registered_models(services); };
+  work.relocate = [&services](care::Relocation const& relocation, bool force) -> Status {
+    ASSIGN_OR_RETURN([[maybe_unused]] auto const rows, relocate(services, relocation, force));
+    return {};
+  };
+  work.hub = &services.hub;
+  return work;
+}
+
+care::Work work_of(Services const& services, jobs::JobControl& control) {
+  auto work = work_of(services);
+  work.stopped = [&control] { return control.is_cancelled(); };
+  work.on_progress = [&control](care::Progress const& progress) {
+    control.show({progress.what, progress.done_bytes, progress.total_bytes, progress.done_files,
+                  progress.total_files});
+  };
+  work.remark = [&control](std::string const& words) { control.remark(words); };
+  return work;
+}
+
+}  // namespace homelab::api
