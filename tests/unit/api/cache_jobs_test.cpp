@@ -187,12 +187,20 @@ TEST_F(CacheJobsTest, MvTakesARepositoryToTheOtherLocation) {
       fs::exists(folder / ("secondary/hub/models--org--name/blobs/" + sha256_hex("content"))));
 }
 
-TEST_F(CacheJobsTest, MvRefusesWhenARegisteredModelWouldNotFindItsFiles) {
+TEST_F(CacheJobsTest, MvTakesTheRegistrationAlongUnlessTheModelIsLoaded) {
   add_file("models--org--name", 'a', "content");
   add_row("mine", "org/name");
-  auto const job = run(R"({"command": "mv", "repo": "org/name", "to": "secondary"})");
-  EXPECT_EQ(job.at("error_code").as_string(), "failed_precondition");
+  engines.loaded_name = "mine";
+  std::string const body = R"({"command": "mv", "repo": "org/name", "to": "secondary"})";
+  EXPECT_EQ(run(body).at("error_code").as_string(), "failed_precondition");
   EXPECT_TRUE(fs::exists(folder / "primary/hub/models--org--name"));
+  EXPECT_EQ(registry.rows.at(0).cache_location, "primary");
+  engines.loaded_name.clear();
+  auto const job = run(body);
+  EXPECT_EQ(state(job), "succeeded") << json::serialize(job);
+  EXPECT_FALSE(fs::exists(folder / "primary/hub/models--org--name"));
+  EXPECT_EQ(registry.rows.at(0).cache_location, "secondary");
+  EXPECT_EQ(registry.rows.at(0).cache_path, (folder / "secondary").string());
 }
 
 TEST_F(CacheJobsTest, DedupMakesTwoBlobsOne) {
