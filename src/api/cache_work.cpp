@@ -2,6 +2,8 @@
 
 #include "config/settings.h"
 #include "relocation.h"
+#include "unused_write.h"
+#include "update_check.h"
 
 namespace homelab::api {
 namespace {
@@ -17,11 +19,35 @@ Result<std::vector<care::RegisteredModel>> registered_models(Services const& ser
   return models;
 }
 
+/// What is in use has its own truth: the load that is going on, or was, wrote it.
+Status record_update(Services const& services, std::vector<std::string> const& names,
+                     std::string const& commit) {
+  for (auto const& name : names) {
+    ASSIGN_OR_RETURN(auto const row, services.registry.find(name));
+    auto const written = write_if_unused<registry::Model>(
+        services, {name},
+        [&services, id = row.id, commit] { return services.registry.record_update(id, commit); });
+    if (!written && written.error().code != Code::kFailedPrecondition)
+      return fail(Error(written.error()));
+  }
+  return {};
+}
+
 }  // namespace
 
 care::Work work_of(Services const& services) {
   care::Work work{.locations = services.locations, .trash_time = services.settings.trash_time()};
   work.models = [&services] { return registered_models(services); };
+  work.record_checks = [&services](std::vector<care::UpdateCheck> const& checks) -> Status {
+    for (auto const& check : checks)
+      RETURN_IF_ERROR(
+          record_check(services.registry, check.name, check.available, check.local_commit));
+    return {};
+  };
+  work.record_update = [&services](std::vector<std::string> const& names,
+                                   std::string const& commit) {
+    return record_update(services, names, commit);
+  };
   work.relocate = [&services](care::Relocation const& relocation, bool force) -> Status {
     ASSIGN_OR_RETURN([[maybe_unused]] auto const rows, relocate(services, relocation, force));
     return {};

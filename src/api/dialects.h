@@ -12,6 +12,7 @@ using SharedServices = std::shared_ptr<Services const>;
 /// /api/config, /api/cache, /health.
 void add_model_routes(http::Router& router, SharedServices const& services);
 void add_update_routes(http::Router& router, SharedServices const& services);
+void add_model_update_routes(http::Router& router, SharedServices const& services);
 void add_orchestration_routes(http::Router& router, SharedServices const& services);
 void add_generation_routes(http::Router& router, SharedServices const& services);
 void add_system_routes(http::Router& router, SharedServices const& services);

@@ -4,11 +4,15 @@
 #include <semaphore>
 
 #include "base/strings.h"
+#include "cors.h"
 #include "dialects.h"
 #include "hub/hub_api.h"
 #include "json_text.h"
+#include "model_json.h"
 #include "replies.h"
 #include "repo_removal.h"
+#include "update_check.h"
+#include "validation.h"
 
 namespace homelab::api {
 namespace {
@@ -84,13 +88,38 @@ Reply look_for_update(Services const& services, Turns& turns, Request const& req
   return json_reply(200, answer_json(*stored, local, *reference, *remote));
 }
 
+/// `homelab-llm update --check` asked the Hub itself.
+Reply keep_answer(Services const& services, Request const& request) {
+  if (auto refusal = refuse_other_origin(request)) return *std::move(refusal);
+  BodyReader body(request);
+  bool const available = body.boolean("update_available");
+  auto const commit = body.optional_text("local_commit");
+  if (commit && !cache::CommitHash::parse(*commit))
+    body.refuse_value("local_commit", "a commit has 40 hexadecimal digits");
+  body.forbid_others();
+  if (auto rejection = body.rejection()) return *std::move(rejection);
+  auto const stored =
+      record_check(services.registry, std::string(request.path_value("name")), available, commit);
+  if (!stored) return error_reply(stored.error());
+  return json_reply(200, model_json(*stored));
+}
+
 }  // namespace
+
+Result<registry::Model> record_check(registry::Registry& registry, std::string const& name,
+                                     bool available,
+                                     std::optional<std::string> const& local_commit) {
+  ASSIGN_OR_RETURN(auto const model, registry.find(trim(name)));
+  return registry.record_update_check(model.id, available, local_commit);
+}
 
 void add_update_routes(http::Router& router, SharedServices const& services) {
   auto const turns = std::make_shared<Turns>(kQuestionsAtOnce);
   router.add("GET", "/api/models/{name}/updates", [services, turns](Request const& request) {
     return look_for_update(*services, *turns, request);
   });
+  router.add("POST", "/api/models/{name}/updates",
+             [services](Request const& request) { return keep_answer(*services, request); });
 }
 
 }  // namespace homelab::api

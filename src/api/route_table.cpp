@@ -34,6 +34,17 @@ constexpr std::array kTable{
               "Removes a model that is not loaded; with delete_files its files too, unless another "
               "model uses them.",
               "?delete_files=false", "200 message; 400 loaded; 404; 422"},
+    RouteNote{"GET", "/api/models/{name}/updates", kRegistry,
+              "Asks the Hub whether there is something newer, and remembers the answer.", "",
+              "200 object; 400 no cache path; 404; 500 the Hub cannot be asked; 503"},
+    RouteNote{"POST", "/api/models/{name}/updates", kRegistry,
+              "Remembers the answer of a check that was made elsewhere.",
+              R"({"update_available": true, "local_commit": null})", "200 Model; 404; 422"},
+    RouteNote{"POST", "/api/models/{name}/update", kRegistry,
+              "Brings a model that is not loaded to its newest revision and removes what it needed "
+              "before.",
+              "?garbage_collect=true",
+              "200 object; 400 loaded or no cache path; 404; 422; 500 with the cause; 503"},
     RouteNote{"POST", "/api/models/relocate", kRegistry,
               "The files of these models stand in another cache location now; homelab-llm cache mv "
               "tells it.",

@@ -39,6 +39,7 @@ http::Router make_router(Services services) {
   add_cache_job_routes(router, shared);
   add_model_routes(router, shared);
   add_update_routes(router, shared);
+  add_model_update_routes(router, shared);
   add_relocation_routes(router, shared);
   add_orchestration_routes(router, shared);
   add_generation_routes(router, shared);

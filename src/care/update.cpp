@@ -8,6 +8,7 @@
 #include "care/download.h"
 #include "care/printable.h"
 #include "care/room.h"
+#include "update_answers.h"
 
 namespace homelab::care {
 namespace {
@@ -188,10 +189,18 @@ Result<Updated> update(Work const& work, UpdateChoice const& choice) {
   out.others = std::move(plan.others);
   for (auto const& group : plan.groups) {
     if (work.stopped()) return fail(Code::kCancelled, "stopped; run again to continue");
+    if (out.no_hub) {
+      out.rows.push_back(not_asked(group, *out.rows.back().error));
+      continue;
+    }
     out.rows.push_back(updater.run(group));
-    if (auto const& error = out.rows.back().error)
-      work.remark(fmt::format("{}: {}", group.names(), error->message));
+    auto const& error = out.rows.back().error;
+    if (!error) continue;
+    out.no_hub = is_out_of_reach(work, *error);
+    work.remark(out.no_hub ? no_hub_text(work, *error)
+                           : fmt::format("{}: {}", group.names(), error->message));
   }
+  keep_checks(work, choice, out.rows);
   return out;
 }
 

@@ -25,7 +25,8 @@ std::string state_text(care::UpdatedRef const& row, bool rollback) {
   return row.state;
 }
 
-std::string table_of(std::vector<care::UpdatedRef> const& rows, bool rollback) {
+std::string table_of(care::Updated const& updated, bool rollback) {
+  auto const& rows = updated.rows;
   Table table({{"MODEL"},
                {"REPOSITORY"},
                {"REVISION"},
@@ -35,6 +36,8 @@ std::string table_of(std::vector<care::UpdatedRef> const& rows, bool rollback) {
                {"FILES", Align::kRight},
                {"TO DOWNLOAD", Align::kRight}});
   for (auto const& row : rows) {
+    // What the one line about the Hub says need not be said for each.
+    if (updated.no_hub && row.error) continue;
     auto const& model = row.group.model();
     bool const moved = row.state == "updated" || row.state == "rolled_back";
     table.add({row.group.names(), model.repo.text(), model.revision.text(),
@@ -57,7 +60,7 @@ std::string pruned_text(care::UpdatedRef const& row, bool dry_run) {
 
 std::string text_of(care::Updated const& updated, UpdateCommand const& command) {
   auto const& rows = updated.rows;
-  std::string text = table_of(rows, command.rollback);
+  std::string text = table_of(updated, command.rollback);
   for (auto const& other : updated.others)
     text += fmt::format("{}: {}\n", printable(other.name), printable(other.why));
   for (auto const& row : rows) {
@@ -66,7 +69,7 @@ std::string text_of(care::Updated const& updated, UpdateCommand const& command) 
                           printable(row.group.names()), human_bytes(row.downloaded_bytes));
     if (row.pruned) text += pruned_text(row, command.dry_run);
   }
-  return text.empty() ? "no model is registered\n" : text;
+  return text.empty() && rows.empty() ? "no model is registered\n" : text;
 }
 
 }  // namespace

@@ -113,6 +113,58 @@ def test_the_server_checks_and_remembers_the_answer(served):
     assert httpx.get(url.replace("tiny", "nobody"), trust_env=False).status_code == 404
 
 
+@pytest.mark.parametrize("server", [False, True], ids=["alone", "served"])
+def test_the_command_remembers_the_answer_too(house, server):
+    house.run("register", "large", f"{REPO}:Q8_0")
+    running = Server(house.folder, house.env) if server else None
+    if running:
+        house.env["HOMELAB_LLM_PORT"] = str(running.port)
+    try:
+        house.json("update", "--check")
+        row = house.json("show", "tiny")
+        assert not row["update_available"] and row["last_update_check"] and row["current_commit"] == house.old
+        move_hub(house)
+        house.json("update", "--dry-run")
+        house.json("update", "tiny", "--check", "--to", "v1")
+        assert house.json("show", "tiny") == row, "a dry run changes nothing, another revision says nothing"
+        house.json("update", "tiny", "--check")
+        for name in ("tiny", "large"):
+            assert house.json("show", name)["update_available"], "both names of one ref"
+        checked = house.json("show", "tiny")["last_update_check"]
+        assert checked > row["last_update_check"]
+        house.run("update", "--check", code=1, HF_HUB_OFFLINE=1)
+        assert house.json("show", "tiny")["last_update_check"] == checked, "nobody answered, the row is not touched"
+        house.json("update", "tiny")
+        assert not house.json("show", "tiny")["update_available"]
+        if running:
+            assert one(house.json("update", "--check"))["state"] == "current"
+    finally:
+        if running:
+            assert running.stop() == 0
+
+
+def test_without_a_hub_one_line_says_so(house):
+    for number in range(3):
+        house.run("register", f"more{number}", f"org/more{number}")
+    done = house.run("update", "--check", code=1, HF_ENDPOINT="http://127.0.0.1:9")
+    assert done.stdout == "" and len(done.stderr.strip().splitlines()) == 1, done.stdout + done.stderr
+    assert "the Hub http://127.0.0.1:9 cannot be reached" in done.stderr
+    rows = json.loads(house.run("update", "--check", "--json", code=1, HF_HUB_OFFLINE=1).stdout)
+    assert [row["state"] for row in rows] == ["failed"] * 4 and rows[0]["error"]["code"] == "unavailable"
+    done = house.run("update", "--check", code=1, HF_HUB_OFFLINE=1)
+    assert done.stdout == "" and len(done.stderr.strip().splitlines()) == 1 and "HF_HUB_OFFLINE" in done.stderr
+
+
+def test_one_repository_that_does_not_answer_is_not_the_hub(house):
+    house.run("rm", "tiny", "--yes")
+    sick = house.hub.add("org/sick", {GGUF: gguf(4)})
+    sick.api_faults = [(503, {"Retry-After": "86400"})]
+    house.run("register", "sick", "org/sick")
+    house.run("register", "tiny", REPO)
+    rows = {row["models"][0]: row["state"] for row in house.json("update", "--check", code=1)}
+    assert rows == {"sick": "failed", "tiny": "current"}
+
+
 def test_update_brings_only_what_changed_and_moves_the_ref_last(house):
     new = move_hub(house)
     row = one(house.json("update", "tiny"))

@@ -16,6 +16,9 @@ CareWork::CareWork(Context const& context)
       work_{.locations = locations_of(context.settings),
             .trash_time = context.settings.trash_time()} {
   work_.models = [this] { return registered_models(context_); };
+  work_.record_checks = [this](std::vector<care::UpdateCheck> const& checks) {
+    return record_checks(context_, checks);
+  };
   work_.relocate = [this](care::Relocation const& relocation, bool force) {
     return relocate_models(context_, relocation, force);
   };

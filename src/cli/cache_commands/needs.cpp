@@ -20,6 +20,16 @@ Result<std::vector<care::RegisteredModel>> registered_models(Context const& cont
   return models;
 }
 
+Status record_checks(Context const& context, std::vector<care::UpdateCheck> const& checks) {
+  ASSIGN_OR_RETURN(auto link, ServerLink::connect_or_start(context));
+  for (auto const& check : checks) {
+    json::object body{{"update_available", check.available}};
+    if (check.local_commit) body["local_commit"] = *check.local_commit;
+    RETURN_IF_ERROR(link.api().post(model_target(check.name) + "/updates", body));
+  }
+  return {};
+}
+
 Status relocate_models(Context const& context, care::Relocation const& relocation, bool force) {
   ASSIGN_OR_RETURN(auto link, ServerLink::connect_or_start(context));
   json::array names;

@@ -11,8 +11,10 @@ namespace homelab::cli {
 /// understood: then nobody knows what is needed.
 [[nodiscard]] Result<std::vector<care::RegisteredModel>> registered_models(Context const& context);
 
-/// The server, or a private one, writes it into the registry: see
-/// care::Work::relocate.
+/// The server, or a private one, writes it into the registry: what care::Work::record_checks and
+/// care::Work::relocate are for.
+[[nodiscard]] Status record_checks(Context const& context,
+                                   std::vector<care::UpdateCheck> const& checks);
 [[nodiscard]] Status relocate_models(Context const& context, care::Relocation const& relocation,
                                      bool force);
 

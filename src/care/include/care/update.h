@@ -40,10 +40,13 @@ struct UpdatedRef {
 struct Updated {
   std::vector<UpdatedRef> rows;
   std::vector<NotUpdatable> others;
+  bool no_hub = false;  ///< the Hub could not be reached; what came after that was not asked for
   [[nodiscard]] bool complete() const;  ///< no row failed
 };
-/// Needs Work::hub. One ref that fails does not keep the others from being updated. kCancelled when
-/// stopped: refs that were switched stay so, a download goes on next time.
+/// Needs Work::hub. What the Hub said is told to Work::record_checks, unless this is a dry run or
+/// asks for another revision than the newest. One ref that fails does not keep the others from
+/// being updated. kCancelled when stopped: refs that were switched stay so, a download goes on next
+/// time.
 [[nodiscard]] Result<Updated> update(Work const& work, UpdateChoice const& choice);
 [[nodiscard]] json::array to_json(Updated const& updated);
 

@@ -47,6 +47,13 @@ struct Relocation {
   std::string root;  ///< of that location; of primary and secondary the registry's owner knows it
 };
 
+/// What the Hub said about the revision of a registered model.
+struct UpdateCheck {
+  std::string name;
+  bool available = false;                   ///< something newer than what is here
+  std::optional<std::string> local_commit;  ///< where its ref stands here
+};
+
 /// The way to the Hub, for what is downloaded again.
 struct HubAccess {
   http::Client& client;
@@ -63,6 +70,12 @@ struct Work {
   /// Writes it into the registry, all rows or none. kFailedPrecondition when one of the models is
   /// loaded or being loaded, unless forced.
   std::function<Status(Relocation const&, bool force)> relocate = {};
+  /// Writes answers of the Hub into the registry; absent: they are not kept.
+  std::function<Status(std::vector<UpdateCheck> const&)> record_checks = {};
+  /// Writes that the files of these models are at another commit now, for those that are not in
+  /// use; absent: nobody is told.
+  std::function<Status(std::vector<std::string> const& names, std::string const& commit)>
+      record_update = {};
   HubAccess const* hub = nullptr;  ///< null: what needs the Hub is refused
   std::function<bool()> stopped = [] { return false; };
   std::function<void(Progress const&)> on_progress = [](Progress const&) {};
