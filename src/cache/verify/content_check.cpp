@@ -13,15 +13,17 @@
 #include <span>
 
 #include "base/hash.h"
+#include "mapped_file.h"
 #include "partial_state.h"
 
 namespace homelab::cache {
 namespace {
 
 /// Larger pieces leave the processor's cache between copying and hashing: 1.42 GB/s with 128 KiB,
-/// 1.39 with 1 MiB, where the hash alone does 1.58. Mapping the file does 1.54, but a disk error or
-/// a file that becomes shorter would end the process with a signal.
+/// 1.39 with 1 MiB, where the hash alone does 1.58.
 constexpr std::size_t kPieceBytes = 128 * 1024;
+/// Between two looks whether to stop, where nothing is copied.
+constexpr std::size_t kMappedPieceBytes = 1024 * 1024;
 constexpr std::uint64_t kDropBytes = 8 * 1024 * 1024;
 constexpr std::int64_t kSecond = 1'000'000'000;
 
@@ -64,6 +66,7 @@ class PageCacheGuest {
       : file_(file), drops_(size_bytes >= kDropBytes && !is_mostly_cached(file, size_bytes)) {
     ::posix_fadvise(file, 0, 0, POSIX_FADV_SEQUENTIAL);
   }
+  [[nodiscard]] bool drops() const { return drops_; }
   /// Everything before `at` was read.
   void passed(std::uint64_t at, bool last) {
     if (!drops_ || (!last && at - dropped_ < kDropBytes)) return;
@@ -79,15 +82,34 @@ class PageCacheGuest {
   std::uint64_t dropped_ = 0;
 };
 
-enum class Reading { kDone, kFailed, kCancelled };
+enum class Reading { kDone, kFailed, kCancelled, kNotMapped };
 
-Reading read_all(int file, std::uint64_t size_bytes, Hasher& hasher, ContentWatch const& watch) {
+/// What is in the page cache is hashed where it lies. kNotMapped: not possible here, or some of it
+/// could not be read; a plain reading tells what it is.
+Reading read_mapped(int file, std::uint64_t size_bytes, Hasher& hasher, ContentWatch const& watch) {
+  MappedFile mapped(file);
+  for (std::uint64_t at = 0; at < size_bytes; at += MappedFile::kWindowBytes) {
+    auto const length = std::min<std::uint64_t>(MappedFile::kWindowBytes, size_bytes - at);
+    auto const window = mapped.show(at, static_cast<std::size_t>(length));
+    if (!window) return Reading::kNotMapped;
+    for (std::size_t from = 0; from < window->size(); from += kMappedPieceBytes) {
+      if (watch.cancelled && watch.cancelled()) return Reading::kCancelled;
+      auto const piece = window->subspan(from, std::min(kMappedPieceBytes, window->size() - from));
+      hasher.update(piece);
+      if (watch.on_bytes) watch.on_bytes(piece.size());
+    }
+    if (mapped.broke()) return Reading::kNotMapped;
+  }
+  return Reading::kDone;
+}
+
+Reading read_copied(int file, std::uint64_t size_bytes, Hasher& hasher, ContentWatch const& watch,
+                    PageCacheGuest& guest) {
   struct Free {
     void operator()(void* memory) const { std::free(memory); }
   };
   std::unique_ptr<std::byte, Free> const buffer(
       static_cast<std::byte*>(std::aligned_alloc(4096, kPieceBytes)));
-  PageCacheGuest guest(file, size_bytes);
   std::uint64_t at = 0;
   while (at < size_bytes) {
     if (watch.cancelled && watch.cancelled()) return Reading::kCancelled;
@@ -102,6 +124,18 @@ Reading read_all(int file, std::uint64_t size_bytes, Hasher& hasher, ContentWatc
   }
   guest.passed(at, true);
   return Reading::kDone;
+}
+
+/// The hash is in `hasher` when it is done.
+Reading read_all(int file, BlobName const& hash, std::uint64_t size_bytes, Hasher& hasher,
+                 ContentWatch const& watch) {
+  PageCacheGuest guest(file, size_bytes);
+  if (size_bytes >= kDropBytes && !guest.drops()) {
+    auto const reading = read_mapped(file, size_bytes, hasher, watch);
+    if (reading != Reading::kNotMapped) return reading;
+    hasher = hasher_for(hash, size_bytes);
+  }
+  return read_copied(file, size_bytes, hasher, watch, guest);
 }
 
 }  // namespace
@@ -136,7 +170,7 @@ ContentCheck check_content(int file, BlobName const& hash, ContentWatch const& w
   check.facts = facts_of(found);
   check.settled = is_settled(check.facts, file_clock_ns());
   Hasher hasher = hasher_for(hash, check.facts.size_bytes);
-  auto const reading = read_all(file, check.facts.size_bytes, hasher, watch);
+  auto const reading = read_all(file, hash, check.facts.size_bytes, hasher, watch);
   if (reading == Reading::kFailed) return unreadable();
   if (reading == Reading::kCancelled) return check;
   std::string got = hasher.finish();

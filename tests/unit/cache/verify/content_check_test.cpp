@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <utility>
 
 #include "../hub_fixture.h"
 #include "base/os/file.h"
@@ -75,6 +76,21 @@ TEST_F(ContentChecks, AFileThatBecomesShorterWhileItIsReadHasChanged) {
   ContentWatch const watch{[&](std::uint64_t) { std::filesystem::resize_file(path_, 140'000); },
                            {}};
   EXPECT_EQ(check_content(file.get(), sha_name(content), watch).outcome, Outcome::kChanged);
+}
+
+TEST_F(ContentChecks, AFileThatIsShownInPlaceMayBecomeShorterToo) {
+  for (off_t const left : {0L, 5'000'000L, 12'000'000L}) {
+    std::string const content(20'000'000, 'x');
+    auto const file = file_with(content);
+    bool done = false;
+    ContentWatch const watch{[&](std::uint64_t) {
+                               if (std::exchange(done, true)) return;
+                               ASSERT_EQ(::truncate(path_.c_str(), left), 0);
+                             },
+                             {}};
+    EXPECT_EQ(check_content(file.get(), sha_name(content), watch).outcome, Outcome::kChanged)
+        << left;
+  }
 }
 
 TEST_F(ContentChecks, AFileWhoseNameGoesAwayIsStillReadToItsEnd) {
