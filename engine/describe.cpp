@@ -51,6 +51,46 @@ std::uint64_t unsigned_value(gguf_context const* gguf, std::string const& key) {
   }
 }
 
+/// One number, or the sum of an array with one for each layer; a single number counts for `layers`.
+std::uint64_t sum_over_layers(gguf_context const* gguf, std::string const& key,
+                              std::uint64_t layers) {
+  std::int64_t const id = gguf_find_key(gguf, key.c_str());
+  if (id < 0 || gguf_get_kv_type(gguf, id) != GGUF_TYPE_ARRAY)
+    return unsigned_value(gguf, key) * layers;
+  auto const type = gguf_get_arr_type(gguf, id);
+  if (type != GGUF_TYPE_INT32 && type != GGUF_TYPE_UINT32) return 0;
+  auto const* numbers = static_cast<std::int32_t const*>(gguf_get_arr_data(gguf, id));
+  std::uint64_t sum = 0;
+  for (std::size_t i = 0; i < gguf_get_arr_n(gguf, id); ++i)
+    sum += static_cast<std::uint64_t>(std::max(0, numbers[i]));
+  return sum;
+}
+
+/// Keys and values of one token in all layers, in 16 bits, as the core keeps them by default.
+std::uint64_t kv_bytes_per_token(gguf_context const* gguf, std::string const& architecture) {
+  constexpr std::uint64_t kNumberBytes = 2;
+  auto const number = [&](std::string_view key) {
+    return unsigned_value(gguf, fmt::format("{}.{}", architecture, key));
+  };
+  auto const layers = number("block_count");
+  auto const heads = std::max<std::uint64_t>(1, number("attention.head_count"));
+  auto kv_heads = sum_over_layers(gguf, architecture + ".attention.head_count_kv", layers);
+  if (kv_heads == 0) kv_heads = heads * layers;
+  auto const head_size = number("embedding_length") / heads;
+  auto const or_head_size = [&](std::uint64_t size) { return size > 0 ? size : head_size; };
+  return kv_heads * kNumberBytes *
+         (or_head_size(number("attention.key_length")) +
+          or_head_size(number("attention.value_length")));
+}
+
+/// What the model is for, if not for generating text: "embedding" or "rerank".
+std::string purpose(gguf_context const* gguf, std::string const& architecture) {
+  constexpr std::uint64_t kRank = 4;  // llama.cpp's LLAMA_POOLING_TYPE_RANK
+  auto const pooling = unsigned_value(gguf, architecture + ".pooling_type");
+  if (pooling == 0) return {};
+  return pooling == kRank ? "rerank" : "embedding";
+}
+
 std::string text_value(gguf_context const* gguf, std::string const& key) {
   std::int64_t const id = gguf_find_key(gguf, key.c_str());
   return id >= 0 && gguf_get_kv_type(gguf, id) == GGUF_TYPE_STRING ? gguf_get_val_str(gguf, id)
@@ -158,6 +198,8 @@ Result<json::object> describe_gguf(std::filesystem::path const& path) {
                       {"vocab_size", vocabulary},
                       {"tensor_bytes", sums.bytes},
                       {"layers", unsigned_value(gguf, architecture + ".block_count")},
+                      {"kv_bytes_per_token", kv_bytes_per_token(gguf, architecture)},
+                      {"purpose", purpose(gguf, architecture)},
                       {"chat_template", gguf_find_key(gguf, "tokenizer.chat_template") >= 0},
                       {"name", text_value(gguf, "general.name")},
                       {"loadable", true}};
@@ -185,16 +227,24 @@ std::string torch_dtype(std::string const& configured, std::string const& stored
   return stored == "F32" ? "torch.float32" : stored;
 }
 
+std::uint64_t kv_bytes_per_token(loader::ModelConfig const& config) {
+  constexpr std::uint64_t kBytes = 2 * 2;  // keys and values of 16 bits
+  return kBytes * config.layers * config.kv_heads * config.head_size;
+}
+
 Result<json::object> describe_folder(std::filesystem::path const& folder) {
   ASSIGN_OR_RETURN(auto const config, loader::read_config(folder));
   ASSIGN_OR_RETURN(auto const checkpoint, loader::Checkpoint::open(folder));
   auto const model = loader::identify(config);
   Status loadable{};
   auto architecture = loader::require_architecture(model);
+  std::uint64_t kv_bytes = 0;
   if (!architecture) {
     loadable = fail(architecture.error());
   } else if (auto const parsed = loader::parse_config(config, **architecture); !parsed) {
     loadable = fail(parsed.error());
+  } else {
+    kv_bytes = kv_bytes_per_token(*parsed);
   }
   auto const number = [&](std::string_view key) { return get_int(config, key).value_or(0); };
   json::object result = {
@@ -207,6 +257,8 @@ Result<json::object> describe_folder(std::filesystem::path const& folder) {
       {"vocab_size", number("vocab_size")},
       {"tensor_bytes", checkpoint.tensor_bytes()},
       {"layers", number("num_hidden_layers")},
+      {"kv_bytes_per_token", kv_bytes},
+      {"purpose", ""},
       {"chat_template", loader::has_chat_template(folder)},
       {"name", snapshot_name(folder)},
       {"loadable", loadable.has_value()}};

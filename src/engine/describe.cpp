@@ -90,6 +90,13 @@ Result<ModelFacts> parse_description(std::string_view output) {
   facts.architecture = get_string(object, "architecture");
   facts.default_dtype = get_string(object, "default_dtype");
   facts.context_length = get_int(object, "context_length");
+  auto const size = [&](std::string_view key) {
+    return static_cast<std::uint64_t>(std::max<std::int64_t>(0, get_int(object, key).value_or(0)));
+  };
+  facts.weight_bytes = size("tensor_bytes");
+  facts.kv_bytes_per_token = size("kv_bytes_per_token");
+  facts.vocabulary_size = size("vocab_size");
+  facts.purpose = get_string(object, "purpose").value_or("");
   return facts;
 }
 

@@ -18,6 +18,10 @@ struct ModelFacts {
   std::optional<std::string> architecture;
   std::optional<std::string> default_dtype;
   std::optional<std::int64_t> context_length;
+  std::uint64_t weight_bytes = 0;        ///< of the tensors; 0 = unknown
+  std::uint64_t kv_bytes_per_token = 0;  ///< keys and values of all layers; 0 = unknown
+  std::uint64_t vocabulary_size = 0;
+  std::string purpose;  ///< "embedding", "rerank", or empty for generating text
 };
 
 /// Reads the program's JSON line out of its output (log lines around it are skipped). kDataLoss

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/os/process.h"
+
 namespace homelab::engine {
 namespace {
 
@@ -34,6 +36,10 @@ std::vector<std::string> engine_arguments(EngineStart const& start) {
       "--cache-ram",
       "256",
   };
+  if (!start.quantised.empty()) out.insert(out.end(), {"--load-quantized", start.quantised});
+  if (!start.flash_attention.empty()) out.insert(out.end(), {"-fa", start.flash_attention});
+  if (start.purpose == "embedding") out.emplace_back("--embeddings");
+  if (start.purpose == "rerank") out.emplace_back("--reranking");
   if (start.gpu_layers >= 0) {
     out.emplace_back("-ngl");
     out.push_back(std::to_string(start.gpu_layers));
@@ -45,6 +51,10 @@ unsigned context_tokens_for(unsigned configured, std::optional<std::int64_t> mod
   if (configured != 0) return configured;
   if (!model_context || *model_context <= 0) return kDefaultContextTokens;
   return static_cast<unsigned>(std::min<std::int64_t>(*model_context, kDefaultContextTokens));
+}
+
+unsigned threads_for(unsigned configured) {
+  return configured != 0 ? configured : std::max(1U, os::usable_cores() - 1);
 }
 
 }  // namespace homelab::engine

@@ -20,8 +20,11 @@ struct EngineStart {
   unsigned context_tokens = kDefaultContextTokens;  ///< per slot
   unsigned slots = 1;
   unsigned threads = 1;
-  int gpu_layers = -1;  ///< -1 = the engine's default
-  cache::Path socket;   ///< ends in ".sock"
+  int gpu_layers = -1;          ///< -1 = the engine's default
+  std::string purpose;          ///< as ModelFacts has it
+  std::string quantised;        ///< as LoadConfig has it
+  std::string flash_attention;  ///< as LoadConfig has it
+  cache::Path socket;           ///< ends in ".sock"
   cache::Path log_file;
 };
 
@@ -32,5 +35,9 @@ struct EngineStart {
 /// kDefaultContextTokens.
 [[nodiscard]] unsigned context_tokens_for(unsigned configured,
                                           std::optional<std::int64_t> model_context);
+
+/// Threads of one engine: `configured` if it is not 0, else all usable cores but one, because the
+/// engine's threads spin and something else wants to run as well.
+[[nodiscard]] unsigned threads_for(unsigned configured);
 
 }  // namespace homelab::engine

@@ -39,5 +39,22 @@ TEST(EngineArguments, TheContextIsTheModelsOwnUpToTheDefault) {
   EXPECT_EQ(context_tokens_for(512, 2048), 512U);
 }
 
+TEST(EngineArguments, TheRowsLoadConfigIsPassedOn) {
+  EngineStart start;
+  start.quantised = "Q8_0";
+  start.flash_attention = "off";
+  auto const arguments = engine_arguments(start);
+  EXPECT_THAT(arguments, testing::IsSupersetOf({"--load-quantized", "Q8_0", "-fa", "off"}));
+}
+
+TEST(EngineArguments, AModelForEmbeddingsOrRankingIsStartedForThat) {
+  EngineStart start;
+  start.purpose = "embedding";
+  EXPECT_THAT(engine_arguments(start), testing::Contains("--embeddings"));
+  start.purpose = "rerank";
+  EXPECT_THAT(engine_arguments(start), testing::Contains("--reranking"));
+  EXPECT_THAT(engine_arguments(EngineStart{}), testing::Not(testing::Contains("--embeddings")));
+}
+
 }  // namespace
 }  // namespace homelab::engine
