@@ -65,6 +65,9 @@ engine::Options engine_options(config::Settings const& settings) {
     options.slots = slots;
   if (auto const layers = parse_uint(settings.text("HOMELAB_LLM_GPU_LAYERS")))
     options.gpu_layers = static_cast<int>(*layers);
+  options.max_loaded = static_cast<unsigned>(settings.max_loaded());
+  options.keep_alive = settings.idle_unload();
+  for (auto const& name : settings.pinned()) options.pinned.insert(name);
   return options;
 }
 
@@ -98,7 +101,17 @@ class RunningApplication final : public Application {
         http::Server::start(loops_, server_options,
                             api::make_router({*registry_, *engines_, locations_, *usage_, mirror_,
                                               settings_, *jobs_, *hub_, HOMELAB_VERSION})));
+    preload();
     return {};
+  }
+
+  /// In the order of the list; the first is "the loaded model".
+  void preload() {
+    for (auto const& name : settings_.preload()) {
+      engines_->load(name, false, engine::Place::kBeside, [name](auto const& loaded) {
+        if (!loaded) logger("engine")->error("preload of {}: {}", name, loaded.error().message);
+      });
+    }
   }
 
   Status recover_interrupted_loads() {

@@ -219,6 +219,15 @@ int Settings::max_loaded() const { return whole_number("HOMELAB_LLM_MAX_LOADED")
 std::chrono::seconds Settings::idle_unload() const {
   return std::chrono::seconds(whole_number("HOMELAB_LLM_IDLE_UNLOAD_S"));
 }
+std::vector<std::string> Settings::names(std::string_view setting) const {
+  std::vector<std::string> out;
+  auto const list = text(setting);
+  for (auto const part : split(list, ','))
+    if (!trim(part).empty()) out.emplace_back(trim(part));
+  return out;
+}
+std::vector<std::string> Settings::pinned() const { return names("HOMELAB_LLM_PINNED"); }
+std::vector<std::string> Settings::preload() const { return names("HOMELAB_LLM_PRELOAD"); }
 std::chrono::hours Settings::trash_time() const {
   return std::chrono::hours(whole_number("HOMELAB_LLM_TRASH_HOURS"));
 }

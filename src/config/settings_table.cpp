@@ -65,10 +65,15 @@ constexpr std::array kTable{
             "Requests that one engine works on at the same time."},
     Setting{"HOMELAB_LLM_GPU_LAYERS", "--gpu-layers", "auto",
             "Layers of a model that are put on the GPU; auto = as many as fit."},
-    Setting{"HOMELAB_LLM_MAX_LOADED", "--max-loaded", "1",
-            "Models that may be loaded at the same time."},
+    Setting{"HOMELAB_LLM_MAX_LOADED", "--max-loaded", "3",
+            "Models that may be loaded at the same time, as far as memory allows."},
     Setting{"HOMELAB_LLM_IDLE_UNLOAD_S", "--idle-unload-s", "0",
             "Seconds without a request after which a model is unloaded; 0 = never."},
+    Setting{"HOMELAB_LLM_PINNED", "--pinned", "",
+            "Registered models, separated by commas, that are never unloaded for another one or "
+            "because they are idle."},
+    Setting{"HOMELAB_LLM_PRELOAD", "--preload", "",
+            "Registered models, separated by commas, that are loaded when the server starts."},
     Setting{"HOMELAB_LLM_TRASH_HOURS", "--trash-hours", "24",
             "Hours for which removed files can be brought back with cache undo; 0 = deleted at "
             "once."},

@@ -69,10 +69,12 @@ Result<std::unique_ptr<EngineService>> EngineService::create(Options options,
                                                              Dependencies dependencies) {
   RETURN_IF_ERROR(check_program(options.program));
   RETURN_IF_ERROR(prepare_folder(options.runtime_folder));
-  ASSIGN_OR_RETURN(auto loop, ServiceLoop::create(kMaxCommands));
-  ASSIGN_OR_RETURN(auto worker, ServiceLoop::create(kMaxCommands));
-  return std::unique_ptr<EngineService>(std::make_unique<Service>(
-      std::move(options), dependencies, std::move(loop), std::move(worker)));
+  Service::Threads threads;
+  ASSIGN_OR_RETURN(threads.loop, ServiceLoop::create(kMaxCommands));
+  ASSIGN_OR_RETURN(threads.loader, ServiceLoop::create(kMaxCommands));
+  ASSIGN_OR_RETURN(threads.stopper, ServiceLoop::create(kMaxCommands));
+  return std::unique_ptr<EngineService>(
+      std::make_unique<Service>(std::move(options), dependencies, std::move(threads)));
 }
 
 }  // namespace homelab::engine

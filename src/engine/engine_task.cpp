@@ -11,6 +11,7 @@ constexpr std::chrono::hours kLongestSilence{1};
 }  // namespace
 
 void EngineTask::start(std::shared_ptr<LoadedEngine> engine) {
+  if (finished_) return;
   engine_ = std::move(engine);
   engine_->active_requests.fetch_add(1);
   if (auto reason = stop_reason()) {
@@ -28,7 +29,11 @@ void EngineTask::stop(Error reason) {
     stop_reason_ = std::move(reason);
     running = exchange_;
   }
-  if (running) running->cancel();
+  if (running) {
+    running->cancel();
+  } else {
+    host_->stop_asked(shared_from_this());
+  }
 }
 
 std::optional<Error> EngineTask::stop_reason() const {
@@ -60,6 +65,7 @@ void EngineTask::exchange(http::LocalRequest request, http::LocalCallbacks callb
 
 void EngineTask::finish(std::optional<Error> error) {
   if (finished_.exchange(true)) return;
+  succeeded_ = !error;
   std::shared_ptr<http::LocalExchange> done;
   {
     std::lock_guard const lock(mutex_);

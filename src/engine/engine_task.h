@@ -15,6 +15,7 @@
 #include "engine/engine_service.h"
 #include "http/local_client.h"
 #include "loaded_engine.h"
+#include "turns.h"
 
 namespace homelab::engine {
 
@@ -27,6 +28,9 @@ class TaskHost {
   /// The connection broke without a reason of ours. The service answers with
   /// EngineTask::conclude().
   virtual void connection_broke(std::shared_ptr<EngineTask> task, Error error) = 0;
+  /// The task was asked to stop before it had begun. The service answers with
+  /// EngineTask::refuse(), if it has not begun meanwhile.
+  virtual void stop_asked(std::shared_ptr<EngineTask> task) = 0;
   /// The task has told its caller the end.
   virtual void task_ended(std::shared_ptr<EngineTask> task) = 0;
 };
@@ -38,6 +42,9 @@ class EngineTask : public Running, public std::enable_shared_from_this<EngineTas
   EngineTask(EngineTask const&) = delete;
   EngineTask& operator=(EngineTask const&) = delete;
 
+  /// Service loop: its name in the service's books, given before anything else there.
+  void set_ticket(Ticket ticket) { ticket_ = ticket; }
+  [[nodiscard]] Ticket ticket() const { return ticket_; }
   /// Service loop: begins on this engine.
   void start(std::shared_ptr<LoadedEngine> engine);
   /// Ends it before it began.
@@ -48,8 +55,10 @@ class EngineTask : public Running, public std::enable_shared_from_this<EngineTas
   /// Service loop: the answer to connection_broke().
   void conclude(Error error) { finish(std::move(error)); }
 
-  /// Null before start().
-  [[nodiscard]] std::shared_ptr<LoadedEngine> const& engine() const { return engine_; }
+  /// Why it was asked to stop; none if it was not. Thread-safe.
+  [[nodiscard]] std::optional<Error> stop_reason() const;
+  /// After the end: the engine did what it was asked for.
+  [[nodiscard]] bool succeeded() const { return succeeded_; }
 
  protected:
   /// Starts the first exchange.
@@ -63,13 +72,16 @@ class EngineTask : public Running, public std::enable_shared_from_this<EngineTas
   void finish(std::optional<Error> error);
   /// An exchange ended badly: with stop()'s reason, else the service is asked.
   void broke(Error error);
-  [[nodiscard]] std::optional<Error> stop_reason() const;
+  /// Null before start().
+  [[nodiscard]] std::shared_ptr<LoadedEngine> const& engine() const { return engine_; }
 
  private:
   http::IoLoops& loops_;
   std::shared_ptr<TaskHost> const host_;
+  Ticket ticket_ = 0;  // service loop only
   std::shared_ptr<LoadedEngine> engine_;
   std::atomic<bool> finished_{false};
+  std::atomic<bool> succeeded_{false};
   mutable std::mutex mutex_;
   std::optional<Error> stop_reason_;               // guarded by mutex_
   std::shared_ptr<http::LocalExchange> exchange_;  // guarded by mutex_

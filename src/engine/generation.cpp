@@ -32,6 +32,8 @@ Generation::Generation(http::IoLoops& loops, std::shared_ptr<TaskHost> host,
       log_row_(std::move(log_row)) {}
 
 void Generation::begin() {
+  // The wait for the model and for its turn says nothing about the model's speed.
+  started_at_ = Clock::now();
   auto const self = std::static_pointer_cast<Generation>(shared_from_this());
   http::LocalCallbacks callbacks;
   callbacks.on_head = [self](int status, http::Headers const&) { self->status_ = status; };

@@ -39,9 +39,9 @@ class Generation : public EngineTask {
   GenerateRequest const request_;
   GenerateCallbacks callbacks_;
   LogRow const log_row_;
-  Clock::time_point const started_at_ = Clock::now();
-  int status_ = 0;    ///< HTTP status of the running exchange
-  std::string body_;  ///< of /tokenize, or of an error answer
+  Clock::time_point started_at_ = Clock::now();  ///< then: when the engine was asked
+  int status_ = 0;                               ///< HTTP status of the running exchange
+  std::string body_;                             ///< of /tokenize, or of an error answer
   http::SseParser events_;
   std::optional<Error> error_;  ///< what went wrong inside the stream
   bool complete_ = false;       ///< the last event has come

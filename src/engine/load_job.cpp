@@ -26,12 +26,6 @@ Error as_attempt_error(Error error, std::string const& model) {
   return std::move(error).in("load " + model);
 }
 
-unsigned thread_count(unsigned configured) {
-  if (configured != 0) return configured;
-  // ggml's threads spin: one core stays free for everything else.
-  return std::max(1U, os::usable_cores() - 1);
-}
-
 }  // namespace
 
 std::function<bool()> LoadJob::cancelled() const {
@@ -54,14 +48,24 @@ LoadOutcome LoadJob::run() {
   auto const previous_status = dependencies_.registry.begin_load(start_.model.id);
   if (!previous_status)
     return {fail(Error(previous_status.error()).in("load " + start_.model.model_name)), nullptr};
-  if (start_.previous) {
-    start_.previous->process->stop(options_.stop_grace);
-    start_.previous->process.reset();
-  }
+  if (start_.previous) stop(*start_.previous);
   auto outcome = attempt(*previous_status);
   if (outcome) return std::move(*outcome);
   record_failure(outcome.error(), *previous_status);
   return {fail(as_attempt_error(std::move(outcome).error(), start_.model.model_name)), nullptr};
+}
+
+void LoadJob::stop(LoadedEngine& engine) const {
+  auto const how = engine.process->stop(options_.stop_grace);
+  engine.process.reset();
+  logger("engine")->info("unloaded {} ({})", engine.info.name, os::to_string(how));
+}
+
+Status LoadJob::make_room(EngineShape const& shape, std::uint64_t predicted) {
+  auto const needed = memory_.needed_bytes(shape, predicted);
+  ASSIGN_OR_RETURN(auto const leaving, start_.make_room(start_.any_size ? 0 : needed));
+  for (auto const& engine : leaving) stop(*engine);
+  return {};
 }
 
 Result<LoadOutcome> LoadJob::attempt(std::optional<std::string> const& previous_status) {
@@ -121,8 +125,8 @@ Result<ModelFacts> LoadJob::look_at(Files const& files) {
   return std::move(description.facts);
 }
 
-Result<std::string> LoadJob::device() {
-  if (options_.gpu_layers == 0) return std::string("cpu");
+Result<std::string> LoadJob::device(int gpu_layers) {
+  if (gpu_layers == 0) return std::string("cpu");
   auto& known = *start_.device;
   if (!known) {
     ASSIGN_OR_RETURN(
@@ -131,20 +135,52 @@ Result<std::string> LoadJob::device() {
   return *known;
 }
 
-Result<std::shared_ptr<LoadedEngine>> LoadJob::start_engine(Files const& files,
-                                                            ModelFacts const& facts) {
-  remove_old_logs();
-  ASSIGN_OR_RETURN(std::string const device_name, device());
+Status LoadJob::check_config(Files const& files, ModelFacts const& facts) {
+  auto checked = check_dtype(start_.config.dtype, facts.default_dtype.value_or("unknown"));
+  if (checked && !start_.config.quantised.empty() && files.model_path.extension() == ".gguf")
+    checked = fail(Code::kUnimplemented,
+                   "load_config: a GGUF has its types and is loaded as it is; register another "
+                   "quantisation of the model instead");
+  config_refused_ = !checked;
+  return checked;
+}
+
+EngineStart LoadJob::engine_start(Files const& files, ModelFacts const& facts) const {
+  auto const& config = start_.config;
   EngineStart start;
   start.program = options_.program;
   start.model_path = files.model_path;
   start.alias = start_.model.model_name;
-  start.context_tokens = context_tokens_for(options_.context_tokens, facts.context_length);
-  start.slots = std::max(1U, options_.slots);
-  start.threads = thread_count(options_.threads);
-  start.gpu_layers = options_.gpu_layers;
+  start.context_tokens = config.context_tokens.value_or(
+      context_tokens_for(options_.context_tokens, facts.context_length));
+  start.slots = std::max(1U, config.slots.value_or(options_.slots));
+  start.threads = threads_for(options_.threads);
+  start.gpu_layers = config.gpu_layers.value_or(options_.gpu_layers);
+  start.purpose = facts.purpose;
+  start.quantised = config.quantised;
+  start.flash_attention = config.flash_attention;
   start.socket = file_named(start_.number, ".sock");
   start.log_file = file_named(start_.number, ".log");
+  return start;
+}
+
+Result<std::shared_ptr<LoadedEngine>> LoadJob::start_engine(Files const& files,
+                                                            ModelFacts const& facts) {
+  remove_old_logs();
+  RETURN_IF_ERROR(check_config(files, facts));
+  auto const start = engine_start(files, facts);
+  ASSIGN_OR_RETURN(std::string const device_name, device(start.gpu_layers));
+  EngineShape const shape{start.model_path.string(),
+                          std::uint64_t{start.context_tokens} * start.slots, start.gpu_layers,
+                          start.quantised};
+  std::uint64_t weight_bytes = facts.weight_bytes > 0 ? facts.weight_bytes : files.total_bytes;
+  if (!start.quantised.empty() && facts.parameter_count)
+    weight_bytes =
+        quantised_bytes(static_cast<std::uint64_t>(*facts.parameter_count), start.quantised);
+  // On a GPU the engine itself decides how many layers fit.
+  RETURN_IF_ERROR(make_room(shape, device_name == "cpu"
+                                       ? predicted_bytes(facts, weight_bytes, shape.context_tokens)
+                                       : 0));
   ASSIGN_OR_RETURN(auto process, EngineProcess::start(start));
   auto const healthy =
       process->wait_until_healthy(dependencies_.loops, options_.health_timeout, cancelled());
@@ -158,12 +194,16 @@ Result<std::shared_ptr<LoadedEngine>> LoadJob::start_engine(Files const& files,
   engine->info.name = start_.model.model_name;
   engine->info.hf_path = start_.model.hf_path;
   engine->info.device = device_name;
-  engine->info.dtype = facts.default_dtype.value_or("unknown");
+  engine->info.dtype =
+      start.quantised.empty() ? facts.default_dtype.value_or("unknown") : start.quantised;
   engine->info.pid = process->pid();
   engine->info.model_path = files.model_path;
   engine->info.commit = files.commit;
   engine->info.since = utc_now();
   if (!files.variant.empty()) engine->quantization = files.variant;
+  engine->busy_threads = device_name == "cpu" ? start.threads : 0;
+  engine->weight_bytes = weight_bytes;
+  engine->memory_key = shape.key();
   engine->socket = process->socket();
   engine->process = std::move(process);
   return engine;
@@ -171,8 +211,10 @@ Result<std::shared_ptr<LoadedEngine>> LoadJob::start_engine(Files const& files,
 
 void LoadJob::record_failure(Error const& error,
                              std::optional<std::string> const& previous_status) {
+  Error judged = error;
+  if (config_refused_) judged.code = Code::kCancelled;  // says nothing about the model
   auto const verdict =
-      registry::verdict_after_failure(error, engine_crashed_, start_.model, previous_status);
+      registry::verdict_after_failure(judged, engine_crashed_, start_.model, previous_status);
   auto const written =
       dependencies_.registry.fail_load(start_.model.id, verdict.status, verdict.notes);
   if (!written) logger("engine")->error("{}: {}", start_.model.model_name, written.error().message);

@@ -1,15 +1,19 @@
 #pragma once
 // The blocking part of one load: stop the previous engine, find or fetch the files, look at them,
-// start the engine. Runs on the load thread, one at a time.
+// get room, start the engine. Runs on the load thread, one at a time.
 #include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "describe.h"
 #include "engine/engine_service.h"
+#include "engine_arguments.h"
 #include "job_list.h"
+#include "load_config.h"
 #include "loaded_engine.h"
+#include "memory_book.h"
 
 namespace homelab::engine {
 
@@ -20,6 +24,10 @@ struct LoadOutcome {
 
 class LoadJob {
  public:
+  /// Waits until there is room for so many bytes. Gives the engines that have to be stopped first,
+  /// which are out of service already. Errors: kResourceExhausted (never room), kCancelled.
+  using MakeRoom =
+      std::function<Result<std::vector<std::shared_ptr<LoadedEngine>>>(std::uint64_t bytes)>;
   struct Start {
     registry::Model model;
     std::shared_ptr<LoadedEngine> previous;  ///< null when nothing was loaded
@@ -27,10 +35,17 @@ class LoadJob {
     std::uint64_t number = 0;                ///< makes socket and log names unique in this process
     /// What the engine program runs on; found by the first load that needs it. Load thread only.
     std::shared_ptr<std::optional<std::string>> device;
+    MakeRoom make_room;
+    bool any_size = false;  ///< load it even if it will hardly fit
+    LoadConfig config{};    ///< of the row
   };
   LoadJob(Options const& options, EngineService::Dependencies dependencies, JobList& jobs,
-          Start start)
-      : options_(options), dependencies_(dependencies), jobs_(jobs), start_(std::move(start)) {}
+          MemoryBook const& memory, Start start)
+      : options_(options),
+        dependencies_(dependencies),
+        jobs_(jobs),
+        memory_(memory),
+        start_(std::move(start)) {}
 
   /// Writes the row's state before, and the result after the attempt. Errors of the attempt never
   /// have the codes kNotFound, kFailedPrecondition or kInvalidArgument, which speak about the
@@ -38,6 +53,7 @@ class LoadJob {
   [[nodiscard]] LoadOutcome run();
   /// Thread-safe; run() then ends soon with kCancelled.
   void cancel() { cancelled_ = true; }
+  [[nodiscard]] bool is_cancelled() const { return cancelled_; }
   [[nodiscard]] std::int64_t id() const { return start_.job_id; }
 
  private:
@@ -50,9 +66,13 @@ class LoadJob {
   [[nodiscard]] Result<Files> find_files();
   [[nodiscard]] Result<Files> find_in_cache();
   [[nodiscard]] Result<ModelFacts> look_at(Files const& files);
-  [[nodiscard]] Result<std::string> device();
+  [[nodiscard]] Result<std::string> device(int gpu_layers);
+  [[nodiscard]] Status check_config(Files const& files, ModelFacts const& facts);
+  [[nodiscard]] EngineStart engine_start(Files const& files, ModelFacts const& facts) const;
   [[nodiscard]] Result<std::shared_ptr<LoadedEngine>> start_engine(Files const& files,
                                                                    ModelFacts const& facts);
+  [[nodiscard]] Status make_room(EngineShape const& shape, std::uint64_t predicted);
+  void stop(LoadedEngine& engine) const;
   void record_failure(Error const& error, std::optional<std::string> const& previous_status);
   [[nodiscard]] cache::Path file_named(std::uint64_t number, std::string_view suffix) const;
   void remove_old_logs() const;
@@ -61,9 +81,11 @@ class LoadJob {
   Options const& options_;
   EngineService::Dependencies const dependencies_;
   JobList& jobs_;
+  MemoryBook const& memory_;
   Start const start_;
   std::atomic<bool> cancelled_{false};
   bool engine_crashed_ = false;
+  bool config_refused_ = false;  ///< the row asks for what this model cannot: not the model's fault
 };
 
 }  // namespace homelab::engine

@@ -15,6 +15,9 @@ struct LoadedEngine {
   LoadedModel info;  ///< fixed after the load, except what loaded() fills in
   std::optional<std::string> quantization;
   std::string socket;
+  unsigned busy_threads = 0;  ///< of this machine's processor while it works; 0 = it works on a GPU
+  std::uint64_t weight_bytes = 0;  ///< of the files, whether they are in memory now or not
+  std::string memory_key;          ///< see MemoryBook
   std::unique_ptr<EngineProcess>
       process;                 ///< of the service loop, or of the load thread while it stops
   std::optional<Error> ended;  ///< service loop only: why nothing runs here any more

@@ -15,16 +15,23 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::size_t kMaxTasks = 256;
-/// How long a broken connection may wait for the news that its engine died. The kernel closes a
-/// dead process's sockets just before it reports the death.
-constexpr milliseconds kDeathNews{1000};
 constexpr milliseconds kTaskFarewell{5000};
 
 Error shutting_down() { return {Code::kUnavailable, "the server is shutting down"}; }
 Error too_many() {
   return {Code::kResourceExhausted,
           "too many requests are waiting for the engine; try again later"};
+}
+Error unloaded(std::string const& model) {
+  return {Code::kAborted, fmt::format("model '{}' was unloaded", model)};
+}
+
+ScheduleOptions schedule_options(Options const& options) {
+  ScheduleOptions out;
+  out.max_models = std::max(1U, options.max_loaded);
+  out.keep_alive = options.keep_alive;
+  out.pinned = options.pinned;
+  return out;
 }
 
 }  // namespace
@@ -37,11 +44,14 @@ class Service::Host final : public TaskHost {
       : service_(service), loop_(std::move(loop)) {}
   void connection_broke(std::shared_ptr<EngineTask> task, Error error) override {
     loop_->post_internal([this, task = std::move(task), error = std::move(error)] {
-      service_.decide_broken(task, error);
+      service_.desk_.connection_broke(task, error);
     });
   }
+  void stop_asked(std::shared_ptr<EngineTask> task) override {
+    loop_->post_internal([this, task = std::move(task)] { service_.desk_.stop_asked(*task); });
+  }
   void task_ended(std::shared_ptr<EngineTask> task) override {
-    loop_->post_internal([this, task = std::move(task)] { service_.forget_task(task); });
+    loop_->post_internal([this, task = std::move(task)] { service_.task_ended(task); });
   }
 
  private:
@@ -49,12 +59,14 @@ class Service::Host final : public TaskHost {
   std::shared_ptr<ServiceLoop> const loop_;
 };
 
-Service::Service(Options options, Dependencies dependencies, std::shared_ptr<ServiceLoop> loop,
-                 std::unique_ptr<ServiceLoop> worker)
+Service::Service(Options options, Dependencies dependencies, Threads threads)
     : options_(std::move(options)),
       dependencies_(dependencies),
-      loop_(std::move(loop)),
-      worker_(std::move(worker)),
+      schedule_(schedule_options(options_)),
+      loop_(std::move(threads.loop)),
+      loader_(std::move(threads.loader)),
+      stopper_(std::move(threads.stopper)),
+      desk_(*loop_, threads_for(options_.threads)),
       host_(std::make_shared<Host>(*this, loop_)) {}
 
 Service::~Service() { shutdown(milliseconds(0)); }
@@ -70,22 +82,22 @@ void Service::post_or_refuse(ServiceLoop::Command command,
   }
 }
 
-void Service::load(std::string name, bool force,
+void Service::load(std::string name, bool force, Place place,
                    std::function<void(Result<registry::Model>)> done) {
   std::string const wanted(trim(name));
-  auto const command = [this, wanted, force, done] {
+  auto const command = [this, wanted, force, place, done] {
     Ticket const ticket = ++last_ticket_;
     load_waiters_[ticket] = {done, wanted};
-    apply(schedule_.load_requested(ticket, wanted, force));
+    apply(schedule_.load_requested(ticket, wanted, force, place));
   };
   post_or_refuse(command, [&](Error error) { done(fail(std::move(error))); });
 }
 
-void Service::unload(std::function<void(Result<std::string>)> done) {
-  auto const command = [this, done] {
+void Service::unload(std::string name, std::function<void(Result<std::string>)> done) {
+  auto const command = [this, wanted = std::string(trim(name)), done] {
     Ticket const ticket = ++last_ticket_;
     unload_waiters_[ticket] = done;
-    apply(schedule_.unload_requested(ticket));
+    apply(schedule_.unload_requested(ticket, wanted));
   };
   post_or_refuse(command, [&](Error error) { done(fail(std::move(error))); });
 }
@@ -117,45 +129,68 @@ Generation::LogRow Service::row_logger() {
 }
 
 std::shared_ptr<Running> Service::generate(GenerateRequest request, GenerateCallbacks callbacks) {
+  std::string model = request.model;
   auto task = std::make_shared<Generation>(dependencies_.loops, host_, std::move(request),
                                            std::move(callbacks), row_logger());
-  submit(task);
+  submit(task, std::move(model), std::nullopt);
   return task;
 }
 
-std::shared_ptr<Running> Service::forward(std::string method, std::string target, std::string body,
-                                          http::LocalCallbacks callbacks) {
-  http::LocalRequest request;
-  request.method = std::move(method);
-  request.target = std::move(target);
-  if (!body.empty()) request.headers.set("Content-Type", "application/json");
-  request.body = std::move(body);
-  auto task = std::make_shared<ForwardTask>(dependencies_.loops, host_, std::move(request),
+std::shared_ptr<Running> Service::forward(ForwardRequest request, http::LocalCallbacks callbacks) {
+  http::LocalRequest local;
+  local.method = std::move(request.method);
+  local.target = std::move(request.target);
+  if (!request.body.empty()) local.headers.set("Content-Type", "application/json");
+  local.body = std::move(request.body);
+  auto task = std::make_shared<ForwardTask>(dependencies_.loops, host_, std::move(local),
                                             std::move(callbacks));
-  submit(task);
+  submit(task, std::move(request.model), request.keep_alive);
   return task;
 }
 
-void Service::submit(std::shared_ptr<EngineTask> const& task) {
+void Service::submit(std::shared_ptr<EngineTask> const& task, std::string model,
+                     std::optional<Seconds> keep_alive) {
   {
     std::lock_guard const lock(published_mutex_);
     ++running_tasks_;
   }
-  post_or_refuse([this, task] { start_task(task); },
+  post_or_refuse([this, task, model = std::move(model),
+                  keep_alive] { start_task(task, std::string(trim(model)), keep_alive); },
                  [&](Error error) { task->refuse(std::move(error)); });
 }
 
 std::optional<LoadedModel> Service::loaded() const {
-  std::shared_ptr<LoadedEngine const> engine;
+  for (auto& model : all_loaded())
+    if (model.current) return std::move(model);
+  return std::nullopt;
+}
+
+std::vector<LoadedModel> Service::all_loaded() const {
+  std::map<std::string, std::shared_ptr<LoadedEngine const>> engines;
+  std::string current;
   {
     std::lock_guard const lock(published_mutex_);
-    engine = published_;
+    engines = published_;
+    current = published_current_;
   }
-  if (!engine) return std::nullopt;
-  LoadedModel model = engine->info;
-  model.resident_bytes = os::resident_bytes(model.pid).value_or(0);
-  model.active_requests = engine->active_requests;
-  return model;
+  std::vector<LoadedModel> out;
+  for (auto const& [name, engine] : engines) {
+    LoadedModel model = engine->info;
+    model.resident_bytes = os::resident_bytes(model.pid).value_or(0);
+    model.active_requests = engine->active_requests;
+    model.current = name == current;
+    model.pinned = options_.pinned.contains(name);
+    out.push_back(std::move(model));
+  }
+  return out;
+}
+
+std::chrono::seconds Service::retry_after(std::string const& model) const {
+  std::lock_guard const lock(published_mutex_);
+  auto const found = published_retries_.find(model);
+  auto const now = ServiceLoop::Clock::now();
+  if (found == published_retries_.end() || found->second <= now) return Seconds(0);
+  return std::chrono::ceil<Seconds>(found->second - now);
 }
 
 void Service::shutdown(milliseconds grace) {
@@ -169,7 +204,7 @@ void Service::shutdown(milliseconds grace) {
   progress_.wait_for(lock, grace, [this] { return running_tasks_ == 0; });
   lock.unlock();
   loop_->post_internal([this] {
-    for (auto const& task : tasks_) task->stop(shutting_down());
+    desk_.stop_all(shutting_down());
     apply(schedule_.stop_requested());
     std::lock_guard const last(published_mutex_);
     last_command_ran_ = true;
@@ -182,7 +217,8 @@ void Service::shutdown(milliseconds grace) {
   if (!progress_.wait_for(lock, kTaskFarewell, [this] { return running_tasks_ == 0; }))
     logger("engine")->error("{} requests did not end at shutdown", running_tasks_);
   lock.unlock();
-  worker_->stop();
+  loader_->stop();
+  stopper_->stop();
   loop_->stop();
 }
 
@@ -191,7 +227,10 @@ void Service::shutdown(milliseconds grace) {
 void Service::publish() {
   {
     std::lock_guard const lock(published_mutex_);
-    published_ = engine_;
+    published_.clear();
+    published_.insert(engines_.begin(), engines_.end());
+    published_current_ = schedule_.current();
+    published_retries_ = schedule_.retry_times();
     idle_ = schedule_.idle();
   }
   progress_.notify_all();
@@ -205,128 +244,38 @@ void Service::apply(Effects effects) {
     for (auto& more : perform(effect)) open.push_back(std::move(more));
   }
   publish();
+  set_timer();
 }
 
 Effects Service::perform(Effect const& effect) {
   if (auto const* start = std::get_if<StartLoad>(&effect)) return start_load(*start);
-  if (std::holds_alternative<CancelLoad>(effect) && load_) load_->cancel();
-  if (std::holds_alternative<StopEngine>(effect)) stop_engine();
+  if (std::holds_alternative<MeasureRoom>(effect)) return measure_room();
+  if (std::holds_alternative<CancelLoad>(effect)) cancel_load();
+  if (auto const* stop = std::get_if<StopEngine>(&effect)) stop_engine(stop->model);
+  if (auto const* grant = std::get_if<GrantRoom>(&effect)) grant_room(*grant);
+  if (std::holds_alternative<DenyRoom>(effect)) deny_room();
   if (auto const* reply = std::get_if<Answer>(&effect)) answer(*reply);
   return {};
 }
 
-Effects Service::start_load(StartLoad const& effect) {
-  auto row = dependencies_.registry.find(effect.model);
-  if (row && row->compatibility_status == "incompatible" && !effect.force) {
-    last_outcome_ = fail(
-        Code::kFailedPrecondition,
-        fmt::format(
-            "model '{}' is marked as incompatible: {}. Set force_load to true to try it again.",
-            row->model_name, row->compatibility_notes.value_or("no notes")));
-    return schedule_.load_ended(Schedule::LoadResult::kRefused);
-  }
-  if (!row) {
-    last_outcome_ = fail(std::move(row).error());
-    return schedule_.load_ended(Schedule::LoadResult::kRefused);
-  }
-  schedule_.load_began();
-  last_death_.clear();
-  loading_name_ = effect.model;
-  LoadJob::Start start{.model = std::move(*row),
-                       .previous = nullptr,
-                       .job_id = 0,
-                       .number = ++load_number_,
-                       .device = device_};
-  if (engine_)
-    start.previous =
-        retire_engine({Code::kAborted, fmt::format("model '{}' was unloaded", engine_->info.name)});
-  start.job_id = jobs_.begin("load", effect.model, "starting");
-  load_ = std::make_shared<LoadJob>(options_, dependencies_, jobs_, std::move(start));
-  worker_->post_internal([this, job = load_] {
-    auto const outcome = std::make_shared<LoadOutcome>(job->run());
-    loop_->post_internal([this, job, outcome] { load_finished(job, *outcome); });
-  });
-  return {};
+/// Time alone may decide: a model that was idle long enough, a load that waited long enough.
+void Service::set_timer() {
+  auto const now = ServiceLoop::Clock::now();
+  auto const next = schedule_.next_tick(now);
+  if (!next || (timer_ && *timer_ > now && *timer_ <= *next)) return;
+  timer_ = next;
+  loop_->at(*next, [this] { apply(schedule_.tick(ServiceLoop::Clock::now())); });
 }
 
-void Service::load_finished(std::shared_ptr<LoadJob> const& job, LoadOutcome const& outcome) {
-  if (load_ == job) load_.reset();
-  last_outcome_ = outcome.model;
-  last_unloaded_ = std::exchange(loading_name_, {});
-  engine_ = outcome.engine;
-  jobs_.end(job->id(), outcome.model ? Status{} : fail(Error(outcome.model.error())));
-  if (engine_) {
-    logger("engine")->info("loaded {} (process {})", engine_->info.name, engine_->info.pid);
-    watch_engine();
-  } else {
-    logger("engine")->warn("{}", outcome.model.error().message);
-  }
-  // Before the answers: who hears that the model is loaded finds it loaded.
-  publish();
-  apply(schedule_.load_ended(engine_ ? Schedule::LoadResult::kLoaded
-                                     : Schedule::LoadResult::kFailed));
-}
-
-void Service::watch_engine() {
-  loop_->watch(engine_->process->pidfd(), [this] { engine_ended(); });
-  auto& log = engine_->process->log();
-  loop_->watch(log.fd(), [this, &log] {
-    if (!log.drain()) loop_->unwatch(log.fd());
-  });
-}
-
-void Service::unwatch_engine() {
-  loop_->unwatch(engine_->process->pidfd());
-  loop_->unwatch(engine_->process->log().fd());
-}
-
-std::shared_ptr<LoadedEngine> Service::retire_engine(Error const& reason) {
-  unwatch_engine();
-  auto engine = std::exchange(engine_, nullptr);
-  engine->ended = reason;
-  // Before the requests are told: who hears that the engine is gone does not find it loaded.
-  publish();
-  for (auto const& task : tasks_) {
-    if (task->engine() != engine) continue;
-    if (broken_.erase(task) > 0) {
-      task->conclude(reason);
-    } else {
-      task->stop(reason);
-    }
-  }
-  return engine;
-}
-
-void Service::stop_engine() {
-  last_unloaded_ = engine_->info.name;
-  auto engine =
-      retire_engine({Code::kAborted, fmt::format("model '{}' was unloaded", engine_->info.name)});
-  worker_->post_internal([this, engine] {
-    auto const how = engine->process->stop(options_.stop_grace);
-    engine->process.reset();
-    logger("engine")->info("unloaded {} ({})", engine->info.name, os::to_string(how));
-    loop_->post_internal([this] { apply(schedule_.engine_stopped()); });
-  });
-}
-
-void Service::engine_ended() {
-  auto const status = engine_->process->ended();
-  if (!status) return;
-  std::string message = engine_->process->end_message(*status);
-  message.insert(0, fmt::format("model '{}': ", engine_->info.name));
-  logger("engine")->error("{}", message);
-  auto const engine = retire_engine({Code::kUnavailable, message});
-  engine->process.reset();
-  last_death_ =
-      fmt::format("the engine of '{}' was lost: {}", engine->info.name, os::to_string(*status));
-  apply(schedule_.engine_died());
-}
+// ---- Answers ----
 
 void Service::answer(Answer const& answer) {
   if (auto load = load_waiters_.extract(answer.ticket)) {
     answer_load(load.mapped(), answer.reply);
   } else if (auto unload = unload_waiters_.extract(answer.ticket)) {
-    answer_unload(unload.mapped(), answer.reply);
+    answer_unload(unload.mapped(), answer);
+  } else {
+    answer_task(answer);
   }
 }
 
@@ -340,17 +289,51 @@ void Service::answer_load(LoadWaiter const& waiter, Reply reply) {
   }
 }
 
-void Service::answer_unload(std::function<void(Result<std::string>)> const& done, Reply reply) {
-  if (reply == Reply::kUnloaded) {
-    done(last_unloaded_);
-  } else if (reply == Reply::kNothingLoaded) {
-    done(fail(Code::kFailedPrecondition, "no model is loaded, so there is nothing to unload"));
+void Service::answer_unload(std::function<void(Result<std::string>)> const& done,
+                            Answer const& answer) {
+  if (answer.reply == Reply::kUnloaded) {
+    done(answer.model);
+  } else if (answer.reply == Reply::kNothingLoaded) {
+    done(fail(
+        Code::kFailedPrecondition,
+        answer.model.empty()
+            ? "no model is loaded, so there is nothing to unload"
+            : fmt::format("model '{}' is not loaded, so it cannot be unloaded", answer.model)));
   } else {
-    done(fail(reply == Reply::kTooMany ? too_many() : shutting_down()));
+    done(fail(answer.reply == Reply::kTooMany ? too_many() : shutting_down()));
   }
 }
 
-Error Service::no_model() const {
+void Service::answer_task(Answer const& answer) {
+  if (answer.reply == Reply::kUse) {
+    desk_.begin(answer.ticket, engines_.at(answer.model));
+  } else {
+    desk_.refuse(answer.ticket, why_not(answer));
+  }
+}
+
+Error Service::why_not(Answer const& answer) const {
+  auto const now = ServiceLoop::Clock::now();
+  switch (answer.reply) {
+    case Reply::kLoadOutcome:
+      return last_outcome_ ? unloaded(answer.model) : last_outcome_.error();
+    case Reply::kTooMany:
+      return too_many();
+    case Reply::kShuttingDown:
+      return shutting_down();
+    case Reply::kBackingOff: {
+      auto const why = last_failure_.find(answer.model);
+      return {
+          Code::kUnavailable,
+          fmt::format("model '{}' is left alone for {} s, because its last load or run failed: "
+                      "{}",
+                      answer.model,
+                      std::chrono::ceil<Seconds>(schedule_.retry_after(answer.model, now)).count(),
+                      why == last_failure_.end() ? "unknown reason" : why->second)};
+    }
+    default:
+      break;
+  }
   if (!loading_name_.empty())
     return {Code::kFailedPrecondition,
             fmt::format("no model is loaded: '{}' is still being loaded", loading_name_)};
@@ -361,32 +344,25 @@ Error Service::no_model() const {
           "no model is loaded; load one first with POST /api/orchestrate/load"};
 }
 
-void Service::start_task(std::shared_ptr<EngineTask> const& task) {
-  if (tasks_.size() >= kMaxTasks) {
-    task->refuse(too_many());
-  } else if (!engine_) {
-    task->refuse(no_model());
-  } else {
-    tasks_.insert(task);
-    task->start(engine_);
-  }
-}
+// ---- Requests ----
 
-void Service::decide_broken(std::shared_ptr<EngineTask> const& task, Error const& error) {
-  if (task->engine()->ended) {
-    task->conclude(*task->engine()->ended);
+void Service::start_task(std::shared_ptr<EngineTask> const& task, std::string const& model,
+                         std::optional<Seconds> keep_alive) {
+  if (desk_.full()) {
+    task->refuse(too_many());
     return;
   }
-  broken_.emplace(task, error);
-  loop_->at(ServiceLoop::Clock::now() + kDeathNews, [this, task] {
-    if (auto found = broken_.extract(task))
-      task->conclude(std::move(found.mapped()).in("the connection to the engine broke"));
-  });
+  Ticket const ticket = ++last_ticket_;
+  task->set_ticket(ticket);
+  desk_.take(ticket, task);
+  apply(schedule_.use_requested(ticket, model, ServiceLoop::Clock::now(), keep_alive));
+  // It may have been asked to stop before it was in hand.
+  desk_.stop_asked(*task);
 }
 
-void Service::forget_task(std::shared_ptr<EngineTask> const& task) {
-  tasks_.erase(task);
-  broken_.erase(task);
+void Service::task_ended(std::shared_ptr<EngineTask> const& task) {
+  desk_.ended(*task);
+  apply(schedule_.use_ended(task->ticket(), task->succeeded(), ServiceLoop::Clock::now()));
   {
     std::lock_guard const lock(published_mutex_);
     --running_tasks_;
@@ -417,14 +393,14 @@ void Service::remove_now(std::string const& name,
 }
 
 void Service::validate_now(std::function<void(Result<ValidateOutcome>)> const& done) {
-  if (!engine_) {
-    done(fail(no_model()));
+  auto const current = engines_.find(schedule_.current());
+  if (current == engines_.end()) {
+    done(fail(why_not({0, Reply::kNothingLoaded, {}})));
     return;
   }
-  ValidateOutcome outcome{.model_name = engine_->info.name,
-                          .device = engine_->info.device,
-                          .dtype = engine_->info.dtype,
-                          .error = {}};
+  auto const& info = current->second->info;
+  ValidateOutcome outcome{
+      .model_name = info.name, .device = info.device, .dtype = info.dtype, .error = {}};
   GenerateCallbacks callbacks;
   callbacks.on_done = [outcome, done](Result<GenerateStats> result) {
     ValidateOutcome filled = outcome;
@@ -434,6 +410,7 @@ void Service::validate_now(std::function<void(Result<ValidateOutcome>)> const& d
     done(std::move(filled));
   };
   GenerateRequest request;
+  request.model = info.name;
   request.prompt = "Hello";
   request.max_tokens = 5;
   request.do_sample = false;
@@ -442,7 +419,8 @@ void Service::validate_now(std::function<void(Result<ValidateOutcome>)> const& d
     ++running_tasks_;
   }
   start_task(std::make_shared<Generation>(dependencies_.loops, host_, std::move(request),
-                                          std::move(callbacks), Generation::LogRow()));
+                                          std::move(callbacks), Generation::LogRow()),
+             info.name, std::nullopt);
 }
 
 }  // namespace homelab::engine

@@ -74,7 +74,7 @@ TEST_F(SettingsTest, DefaultsAreTheOriginals) {
   EXPECT_EQ(settings.context_tokens(), 0);
   EXPECT_EQ(settings.slots(), 4);
   EXPECT_EQ(settings.gpu_layers(), std::nullopt);
-  EXPECT_EQ(settings.max_loaded(), 1);
+  EXPECT_EQ(settings.max_loaded(), 3);
   EXPECT_EQ(settings.idle_unload(), std::chrono::seconds(0));
   EXPECT_EQ(settings.log_level(), "info");
   EXPECT_THAT(settings.warnings(), IsEmpty());

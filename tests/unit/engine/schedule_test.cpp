@@ -1,22 +1,25 @@
 #include "schedule.h"
 
 #include <gtest/gtest.h>
-#include <rapidcheck/gtest.h>
-
-#include <map>
-#include <optional>
-#include <set>
 
 namespace homelab::engine {
 namespace {
 
 using LoadResult = Schedule::LoadResult;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
 
-/// Loads `model` for ticket 1 and reports success.
+Time const kStart{};
+
+Answer outcome(Ticket ticket, std::string model) {
+  return {ticket, Reply::kLoadOutcome, std::move(model)};
+}
+
+/// Loads `model` in the place of the one before, for ticket 1.
 void make_loaded(Schedule& schedule, std::string const& model) {
   ASSERT_EQ(schedule.load_requested(1, model, false), (Effects{StartLoad{model, false}}));
   schedule.load_began();
-  ASSERT_EQ(schedule.load_ended(LoadResult::kLoaded), (Effects{Answer{1, Reply::kLoadOutcome}}));
+  ASSERT_EQ(schedule.load_ended(LoadResult::kLoaded, kStart), (Effects{outcome(1, model)}));
 }
 
 TEST(Schedule, StartsALoadWhenNothingIsLoaded) {
@@ -31,22 +34,24 @@ TEST(Schedule, ASecondRequestForTheLoadingModelJoinsIt) {
   EXPECT_EQ(schedule.load_requested(1, "a", false).size(), 1U);
   EXPECT_EQ(schedule.load_requested(2, "a", false), Effects{});
   schedule.load_began();
-  EXPECT_EQ(schedule.load_ended(LoadResult::kLoaded),
-            (Effects{Answer{1, Reply::kLoadOutcome}, Answer{2, Reply::kLoadOutcome}}));
+  EXPECT_EQ(schedule.load_ended(LoadResult::kLoaded, kStart),
+            (Effects{outcome(1, "a"), outcome(2, "a")}));
+  EXPECT_EQ(schedule.current(), "a");
 }
 
 TEST(Schedule, AForcedRequestDoesNotJoinAnUnforcedLoadThatMayBeRefused) {
   Schedule schedule;
   EXPECT_EQ(schedule.load_requested(1, "a", false).size(), 1U);
   EXPECT_EQ(schedule.load_requested(2, "a", true), Effects{});
-  EXPECT_EQ(schedule.load_ended(LoadResult::kRefused),
-            (Effects{Answer{1, Reply::kLoadOutcome}, StartLoad{"a", true}}));
+  EXPECT_EQ(schedule.load_ended(LoadResult::kRefused, kStart),
+            (Effects{outcome(1, "a"), StartLoad{"a", true}}));
 }
 
 TEST(Schedule, TheLoadedModelIsAnsweredAtOnce) {
   Schedule schedule;
   make_loaded(schedule, "a");
-  EXPECT_EQ(schedule.load_requested(2, "a", false), (Effects{Answer{2, Reply::kAlreadyLoaded}}));
+  EXPECT_EQ(schedule.load_requested(2, "a", false),
+            (Effects{Answer{2, Reply::kAlreadyLoaded, "a"}}));
 }
 
 TEST(Schedule, LoadsOfDifferentModelsAreServedOneAfterAnother) {
@@ -54,16 +59,16 @@ TEST(Schedule, LoadsOfDifferentModelsAreServedOneAfterAnother) {
   EXPECT_EQ(schedule.load_requested(1, "a", false).size(), 1U);
   EXPECT_EQ(schedule.load_requested(2, "b", false), Effects{});
   schedule.load_began();
-  EXPECT_EQ(schedule.load_ended(LoadResult::kLoaded),
-            (Effects{Answer{1, Reply::kLoadOutcome}, StartLoad{"b", false}}));
+  EXPECT_EQ(schedule.load_ended(LoadResult::kLoaded, kStart),
+            (Effects{outcome(1, "a"), StartLoad{"b", false}}));
 }
 
 TEST(Schedule, ARefusedLoadLeavesThePreviousModelLoaded) {
   Schedule schedule;
   make_loaded(schedule, "a");
   EXPECT_EQ(schedule.load_requested(2, "b", false), (Effects{StartLoad{"b", false}}));
-  EXPECT_EQ(schedule.load_ended(LoadResult::kRefused), (Effects{Answer{2, Reply::kLoadOutcome}}));
-  EXPECT_TRUE(schedule.in_use("a"));
+  EXPECT_EQ(schedule.load_ended(LoadResult::kRefused, kStart), (Effects{outcome(2, "b")}));
+  EXPECT_EQ(schedule.current(), "a");
   EXPECT_FALSE(schedule.in_use("b"));
 }
 
@@ -73,24 +78,25 @@ TEST(Schedule, AFailedLoadLeavesNothingLoaded) {
   EXPECT_EQ(schedule.load_requested(2, "b", false).size(), 1U);
   schedule.load_began();
   EXPECT_FALSE(schedule.in_use("a"));
-  EXPECT_EQ(schedule.load_ended(LoadResult::kFailed), (Effects{Answer{2, Reply::kLoadOutcome}}));
+  EXPECT_EQ(schedule.load_ended(LoadResult::kFailed, kStart), (Effects{outcome(2, "b")}));
   EXPECT_TRUE(schedule.idle());
 }
 
 TEST(Schedule, UnloadStopsTheEngineAndAnswersWhenItIsGone) {
   Schedule schedule;
   make_loaded(schedule, "a");
-  EXPECT_EQ(schedule.unload_requested(2), Effects{StopEngine{}});
-  EXPECT_EQ(schedule.unload_requested(3), Effects{});
+  EXPECT_EQ(schedule.unload_requested(2), Effects{StopEngine{"a"}});
+  EXPECT_EQ(schedule.unload_requested(3, "a"), Effects{});
   EXPECT_EQ(schedule.load_requested(4, "a", false), Effects{});
-  EXPECT_EQ(
-      schedule.engine_stopped(),
-      (Effects{Answer{2, Reply::kUnloaded}, Answer{3, Reply::kUnloaded}, StartLoad{"a", false}}));
+  EXPECT_EQ(schedule.engine_stopped("a"),
+            (Effects{Answer{2, Reply::kUnloaded, "a"}, Answer{3, Reply::kUnloaded, "a"},
+                     StartLoad{"a", false}}));
 }
 
 TEST(Schedule, UnloadWithoutAModelIsAnsweredAtOnce) {
   Schedule schedule;
-  EXPECT_EQ(schedule.unload_requested(1), (Effects{Answer{1, Reply::kNothingLoaded}}));
+  EXPECT_EQ(schedule.unload_requested(1), (Effects{Answer{1, Reply::kNothingLoaded, ""}}));
+  EXPECT_EQ(schedule.unload_requested(2, "x"), (Effects{Answer{2, Reply::kNothingLoaded, "x"}}));
 }
 
 TEST(Schedule, UnloadDuringALoadCancelsThatLoad) {
@@ -99,9 +105,9 @@ TEST(Schedule, UnloadDuringALoadCancelsThatLoad) {
   schedule.load_began();
   EXPECT_EQ(schedule.unload_requested(2), Effects{CancelLoad{}});
   EXPECT_EQ(schedule.unload_requested(3), Effects{});
-  EXPECT_EQ(schedule.load_ended(LoadResult::kFailed),
-            (Effects{Answer{1, Reply::kLoadOutcome}, Answer{2, Reply::kUnloaded},
-                     Answer{3, Reply::kUnloaded}}));
+  EXPECT_EQ(schedule.load_ended(LoadResult::kCancelled, kStart),
+            (Effects{outcome(1, "a"), Answer{2, Reply::kUnloaded, "a"},
+                     Answer{3, Reply::kUnloaded, "a"}}));
 }
 
 TEST(Schedule, ALoadThatFinishedInSpiteOfItsCancelIsStopped) {
@@ -109,9 +115,9 @@ TEST(Schedule, ALoadThatFinishedInSpiteOfItsCancelIsStopped) {
   EXPECT_EQ(schedule.load_requested(1, "a", false).size(), 1U);
   schedule.load_began();
   EXPECT_EQ(schedule.unload_requested(2), Effects{CancelLoad{}});
-  EXPECT_EQ(schedule.load_ended(LoadResult::kLoaded),
-            (Effects{Answer{1, Reply::kLoadOutcome}, StopEngine{}}));
-  EXPECT_EQ(schedule.engine_stopped(), (Effects{Answer{2, Reply::kUnloaded}}));
+  EXPECT_EQ(schedule.load_ended(LoadResult::kLoaded, kStart),
+            (Effects{outcome(1, "a"), StopEngine{"a"}}));
+  EXPECT_EQ(schedule.engine_stopped("a"), (Effects{Answer{2, Reply::kUnloaded, "a"}}));
 }
 
 TEST(Schedule, ARequestAfterTheCancelIsALoadOfItsOwn) {
@@ -120,24 +126,24 @@ TEST(Schedule, ARequestAfterTheCancelIsALoadOfItsOwn) {
   schedule.load_began();
   EXPECT_EQ(schedule.unload_requested(2), Effects{CancelLoad{}});
   EXPECT_EQ(schedule.load_requested(3, "a", false), Effects{});
-  EXPECT_EQ(schedule.load_ended(LoadResult::kFailed),
-            (Effects{Answer{1, Reply::kLoadOutcome}, Answer{2, Reply::kUnloaded},
-                     StartLoad{"a", false}}));
+  EXPECT_EQ(schedule.load_ended(LoadResult::kCancelled, kStart),
+            (Effects{outcome(1, "a"), Answer{2, Reply::kUnloaded, "a"}, StartLoad{"a", false}}));
 }
 
 TEST(Schedule, ADeadEngineLeavesThePlaceFree) {
   Schedule schedule;
   make_loaded(schedule, "a");
-  EXPECT_EQ(schedule.engine_died(), Effects{});
+  EXPECT_EQ(schedule.engine_died("a", kStart), Effects{});
   EXPECT_TRUE(schedule.idle());
   EXPECT_EQ(schedule.load_requested(2, "a", false), (Effects{StartLoad{"a", false}}));
 }
 
 TEST(Schedule, RefusesMoreThanItsBound) {
-  Schedule schedule(2);
+  Schedule schedule({.max_waiting = 2});
   EXPECT_EQ(schedule.load_requested(1, "a", false).size(), 1U);
   EXPECT_EQ(schedule.load_requested(2, "b", false), Effects{});
-  EXPECT_EQ(schedule.load_requested(3, "c", false), (Effects{Answer{3, Reply::kTooMany}}));
+  EXPECT_EQ(schedule.load_requested(3, "c", false), (Effects{Answer{3, Reply::kTooMany, "c"}}));
+  EXPECT_EQ(schedule.use_requested(4, "c", kStart), (Effects{Answer{4, Reply::kTooMany, "c"}}));
 }
 
 TEST(Schedule, ShutdownAnswersTheQueueAndCancelsTheLoad) {
@@ -146,9 +152,10 @@ TEST(Schedule, ShutdownAnswersTheQueueAndCancelsTheLoad) {
   EXPECT_EQ(schedule.load_requested(2, "b", false), Effects{});
   schedule.load_began();
   EXPECT_EQ(schedule.shutdown_requested(),
-            (Effects{Answer{2, Reply::kShuttingDown}, CancelLoad{}}));
-  EXPECT_EQ(schedule.load_requested(3, "a", false), (Effects{Answer{3, Reply::kShuttingDown}}));
-  EXPECT_EQ(schedule.load_ended(LoadResult::kFailed), (Effects{Answer{1, Reply::kLoadOutcome}}));
+            (Effects{Answer{2, Reply::kShuttingDown, "b"}, CancelLoad{}}));
+  EXPECT_EQ(schedule.load_requested(3, "a", false),
+            (Effects{Answer{3, Reply::kShuttingDown, "a"}}));
+  EXPECT_EQ(schedule.load_ended(LoadResult::kCancelled, kStart), (Effects{outcome(1, "a")}));
   EXPECT_TRUE(schedule.idle());
 }
 
@@ -156,81 +163,260 @@ TEST(Schedule, ShutdownKeepsTheLoadedModelUntilItIsTold) {
   Schedule schedule;
   make_loaded(schedule, "a");
   EXPECT_EQ(schedule.shutdown_requested(), Effects{});
-  EXPECT_EQ(schedule.stop_requested(), Effects{StopEngine{}});
-  EXPECT_EQ(schedule.engine_stopped(), Effects{});
+  EXPECT_EQ(schedule.stop_requested(), Effects{StopEngine{"a"}});
+  EXPECT_EQ(schedule.engine_stopped("a"), Effects{});
   EXPECT_TRUE(schedule.idle());
 }
 
-/// Plays the world for a schedule: at most one load or stop runs, tickets are counted.
-class Player {
- public:
-  void step(int action, int choice) {
-    std::string const model(1, static_cast<char>('a' + choice % 3));
-    if (action == 0) take(schedule_.load_requested(ask(), model, choice % 2 == 0));
-    if (action == 1) take(schedule_.unload_requested(ask()));
-    if (action == 2) end_what_runs(choice);
-    if (action == 3 && !running_ && !schedule_.idle()) take(schedule_.engine_died());
-  }
-  void finish() {
-    take(schedule_.shutdown_requested());
-    take(schedule_.stop_requested());
-    for (int i = 0; running_ && i < 10; ++i) end_what_runs(i);
-  }
-  [[nodiscard]] bool everything_answered_once() const {
-    for (auto const& [ticket, answers] : answers_) {
-      if (answers != 1) return false;
-    }
-    return true;
-  }
-  [[nodiscard]] bool idle() const { return schedule_.idle() && !running_; }
-  [[nodiscard]] bool overlapped() const { return overlapped_; }
+// ---- Several models ----
 
- private:
-  enum class Work { kLoad, kStop };
-  Ticket ask() {
-    answers_[++last_ticket_] = 0;
-    return last_ticket_;
+class SeveralModels : public testing::Test {
+ protected:
+  /// Loads `model` beside the others, for a use that ends at once, at `when`.
+  void load_beside(std::string const& model, Time when = kStart) {
+    Ticket const ticket = ++last_;
+    ASSERT_EQ(schedule_.use_requested(ticket, model, when),
+              (Effects{StartLoad{model, false, Place::kBeside}}));
+    schedule_.load_began();
+    ASSERT_EQ(room(10, 10, when), (Effects{GrantRoom{{}}}));
+    ASSERT_EQ(schedule_.load_ended(LoadResult::kLoaded, when),
+              (Effects{Answer{ticket, Reply::kUse, model}}));
+    ASSERT_EQ(schedule_.use_ended(ticket, true, when), Effects{});
   }
-  void take(Effects const& effects) {
-    for (auto const& effect : effects) {
-      if (auto const* answer = std::get_if<Answer>(&effect)) ++answers_[answer->ticket];
-      bool const load = std::holds_alternative<StartLoad>(effect);
-      if (load || std::holds_alternative<StopEngine>(effect)) {
-        overlapped_ = overlapped_ || running_.has_value();
-        running_ = load ? Work::kLoad : Work::kStop;
-      }
-    }
+  /// Begins a load beside the others.
+  void begin_beside(Ticket ticket, std::string const& model, Time when) {
+    ASSERT_EQ(schedule_.use_requested(ticket, model, when),
+              (Effects{StartLoad{model, false, Place::kBeside}}));
+    schedule_.load_began();
   }
-  void end_what_runs(int choice) {
-    if (!running_) return;
-    Work const work = *running_;
-    running_.reset();
-    if (work == Work::kStop) {
-      take(schedule_.engine_stopped());
-      return;
-    }
-    if (choice % 3 != 0) schedule_.load_began();
-    take(schedule_.load_ended(choice % 3 == 0   ? LoadResult::kRefused
-                              : choice % 3 == 1 ? LoadResult::kLoaded
-                                                : LoadResult::kFailed));
+  /// Every loaded model has 10 bytes.
+  Effects room(std::uint64_t needed, std::uint64_t free, Time when) {
+    EXPECT_EQ(schedule_.room_wanted(needed, when), Effects{MeasureRoom{}});
+    return measured(free, when);
+  }
+  Effects measured(std::uint64_t free, Time when) {
+    return schedule_.room_measured(free, {{"a", 10}, {"b", 10}, {"c", 10}}, when);
   }
 
-  Schedule schedule_;
-  std::optional<Work> running_;
-  bool overlapped_ = false;
-  Ticket last_ticket_ = 0;
-  std::map<Ticket, int> answers_;
+  Schedule schedule_{
+      {.max_models = 3, .pinned = {"pinned"}, .max_wait = seconds(20), .linger = seconds(2)}};
+  Ticket last_ = 100;
 };
 
-RC_GTEST_PROP(Schedule, AnswersEveryRequestExactlyOnceAndNeverDoesTwoThingsAtATime, ()) {
-  Player player;
-  auto const steps = *rc::gen::container<std::vector<std::pair<int, int>>>(
-      rc::gen::pair(rc::gen::inRange(0, 4), rc::gen::inRange(0, 12)));
-  for (auto const& [action, choice] : steps) player.step(action, choice);
-  player.finish();
-  RC_ASSERT(player.everything_answered_once());
-  RC_ASSERT(!player.overlapped());
-  RC_ASSERT(player.idle());
+TEST_F(SeveralModels, AModelIsLoadedForTheRequestThatNamesIt) {
+  load_beside("a");
+  EXPECT_EQ(schedule_.current(), "a");
+  load_beside("b");
+  EXPECT_EQ(schedule_.current(), "a") << "a load on demand does not take the original's place";
+  EXPECT_TRUE(schedule_.in_use("b"));
+}
+
+TEST_F(SeveralModels, RequestsForTheSameModelShareItsLoad) {
+  EXPECT_EQ(schedule_.use_requested(1, "a", kStart).size(), 1U);
+  EXPECT_EQ(schedule_.use_requested(2, "a", kStart), Effects{});
+  EXPECT_EQ(schedule_.load_requested(3, "a", false, Place::kBeside), Effects{});
+  schedule_.load_began();
+  EXPECT_EQ(schedule_.load_ended(LoadResult::kLoaded, kStart),
+            (Effects{outcome(3, "a"), Answer{1, Reply::kUse, "a"}, Answer{2, Reply::kUse, "a"}}));
+}
+
+TEST_F(SeveralModels, AFailedLoadIsTheAnswerOfEveryRequestThatWaited) {
+  EXPECT_EQ(schedule_.use_requested(1, "a", kStart).size(), 1U);
+  EXPECT_EQ(schedule_.use_requested(2, "a", kStart), Effects{});
+  EXPECT_EQ(schedule_.load_ended(LoadResult::kFailed, kStart),
+            (Effects{outcome(1, "a"), outcome(2, "a")}));
+}
+
+TEST_F(SeveralModels, WithoutANameItIsTheLoadedModel) {
+  EXPECT_EQ(schedule_.use_requested(1, "", kStart),
+            (Effects{Answer{1, Reply::kNothingLoaded, ""}}));
+  load_beside("a");
+  EXPECT_EQ(schedule_.use_requested(2, "", kStart), (Effects{Answer{2, Reply::kUse, "a"}}));
+}
+
+TEST_F(SeveralModels, ALoadOfTheOriginalsKindReplacesTheLoadedModelOnly) {
+  load_beside("a");
+  load_beside("b");
+  EXPECT_EQ(schedule_.load_requested(1, "c", false), (Effects{StartLoad{"c", false}}));
+  schedule_.load_began();
+  EXPECT_FALSE(schedule_.in_use("a"));
+  EXPECT_TRUE(schedule_.in_use("b"));
+  EXPECT_EQ(schedule_.load_ended(LoadResult::kLoaded, kStart), (Effects{outcome(1, "c")}));
+  EXPECT_EQ(schedule_.current(), "c");
+}
+
+TEST_F(SeveralModels, LoadingAModelThatIsThereAlreadyMakesItTheLoadedOne) {
+  load_beside("a");
+  load_beside("b");
+  EXPECT_EQ(schedule_.load_requested(1, "b", false),
+            (Effects{StopEngine{"a"}, Answer{1, Reply::kAlreadyLoaded, "b"}}));
+  EXPECT_EQ(schedule_.current(), "b");
+}
+
+TEST_F(SeveralModels, UnloadNamesOneModelAndLeavesTheOthers) {
+  load_beside("a");
+  load_beside("b");
+  EXPECT_EQ(schedule_.unload_requested(1, "b"), Effects{StopEngine{"b"}});
+  EXPECT_EQ(schedule_.engine_stopped("b"), (Effects{Answer{1, Reply::kUnloaded, "b"}}));
+  EXPECT_EQ(schedule_.current(), "a");
+}
+
+TEST_F(SeveralModels, UnloadWithoutANameDoesNotTouchALoadOnDemand) {
+  load_beside("a");
+  begin_beside(1, "b", kStart);
+  EXPECT_EQ(schedule_.unload_requested(2), Effects{StopEngine{"a"}});
+  EXPECT_EQ(schedule_.unload_requested(3, "b"), Effects{CancelLoad{}});
+}
+
+TEST_F(SeveralModels, AnIdleModelLeavesWhenThereIsNoRoom) {
+  load_beside("a");
+  auto const later = kStart + seconds(3);
+  load_beside("b", later);
+  begin_beside(1, "c", later + seconds(3));
+  EXPECT_EQ(room(10, 5, later + seconds(3)), (Effects{GrantRoom{{"a"}}}));
+  EXPECT_FALSE(schedule_.in_use("a"));
+  EXPECT_EQ(schedule_.current(), "");
+  EXPECT_EQ(schedule_.load_ended(LoadResult::kLoaded, later),
+            (Effects{Answer{1, Reply::kUse, "c"}}));
+  EXPECT_EQ(schedule_.current(), "c");
+}
+
+TEST_F(SeveralModels, AModelThatWasUsedAMomentAgoIsLeftInPeaceForAMoment) {
+  load_beside("a");
+  begin_beside(1, "b", kStart + seconds(1));
+  EXPECT_EQ(room(10, 5, kStart + seconds(1)), Effects{});
+  EXPECT_EQ(schedule_.next_tick(kStart + seconds(1)), kStart + seconds(2));
+  EXPECT_EQ(schedule_.tick(kStart + seconds(2)), Effects{MeasureRoom{}});
+  EXPECT_EQ(measured(5, kStart + seconds(2)), (Effects{GrantRoom{{"a"}}}));
+}
+
+TEST_F(SeveralModels, ABusyModelIsWaitedForAndTakesFurtherRequestsMeanwhile) {
+  load_beside("a");
+  EXPECT_EQ(schedule_.use_requested(1, "a", kStart), (Effects{Answer{1, Reply::kUse, "a"}}));
+  begin_beside(2, "b", kStart);
+  EXPECT_EQ(room(10, 5, kStart), Effects{});
+  EXPECT_EQ(schedule_.use_requested(3, "a", kStart + seconds(19)),
+            (Effects{Answer{3, Reply::kUse, "a"}}));
+}
+
+TEST_F(SeveralModels, AfterTheLongestWaitABusyModelTakesNoFurtherRequests) {
+  load_beside("a");
+  EXPECT_EQ(schedule_.use_requested(1, "a", kStart), (Effects{Answer{1, Reply::kUse, "a"}}));
+  begin_beside(2, "b", kStart);
+  EXPECT_EQ(room(10, 5, kStart), Effects{});
+  auto const late = kStart + seconds(20);
+  EXPECT_EQ(schedule_.next_tick(kStart), late);
+  EXPECT_EQ(schedule_.tick(late), Effects{MeasureRoom{}});
+  EXPECT_EQ(measured(5, late), Effects{});
+  EXPECT_EQ(schedule_.use_requested(3, "a", late), Effects{}) << "it has to wait behind b";
+  EXPECT_EQ(schedule_.use_ended(1, true, late), Effects{MeasureRoom{}});
+  EXPECT_EQ(measured(5, late), (Effects{GrantRoom{{"a"}}}));
+  EXPECT_EQ(schedule_.load_ended(LoadResult::kLoaded, late),
+            (Effects{Answer{2, Reply::kUse, "b"}, StartLoad{"a", false, Place::kBeside}}));
+}
+
+TEST_F(SeveralModels, WhatCannotFitIsDenied) {
+  load_beside("a");
+  begin_beside(1, "b", kStart);
+  EXPECT_EQ(room(100, 5, kStart), Effects{DenyRoom{}});
+}
+
+TEST_F(SeveralModels, AnEngineThatIsStoppingIsWaitedForBeforeRoomIsMeasured) {
+  load_beside("a");
+  load_beside("b");
+  begin_beside(1, "c", kStart + seconds(9));
+  EXPECT_EQ(schedule_.unload_requested(2, "a"), Effects{StopEngine{"a"}});
+  EXPECT_EQ(schedule_.room_wanted(20, kStart + seconds(9)), Effects{});
+  EXPECT_EQ(schedule_.engine_stopped("a"),
+            (Effects{Answer{2, Reply::kUnloaded, "a"}, MeasureRoom{}}));
+}
+
+TEST_F(SeveralModels, ThePinnedModelNeverGoesByItself) {
+  load_beside("pinned");
+  begin_beside(1, "b", kStart + seconds(9));
+  EXPECT_EQ(schedule_.room_wanted(10, kStart + seconds(9)), Effects{MeasureRoom{}});
+  EXPECT_EQ(schedule_.room_measured(5, {{"pinned", 10}}, kStart + seconds(9)), Effects{DenyRoom{}});
+}
+
+TEST_F(SeveralModels, AClientThatLeftIsForgotten) {
+  EXPECT_EQ(schedule_.use_requested(1, "a", kStart).size(), 1U);
+  EXPECT_EQ(schedule_.use_requested(2, "b", kStart), Effects{});
+  EXPECT_EQ(schedule_.use_ended(2, false, kStart), Effects{});
+  EXPECT_FALSE(schedule_.in_use("b"));
+  EXPECT_EQ(schedule_.use_ended(1, false, kStart), Effects{});
+  EXPECT_EQ(schedule_.load_ended(LoadResult::kLoaded, kStart), Effects{});
+}
+
+TEST_F(SeveralModels, AfterAFailedLoadRequestsAreRefusedForAWhileThatGrows) {
+  auto const fail_once = [&](Ticket ticket, Time when) {
+    EXPECT_EQ(schedule_.use_requested(ticket, "a", when).size(), 1U);
+    EXPECT_EQ(schedule_.load_ended(LoadResult::kFailed, when), (Effects{outcome(ticket, "a")}));
+  };
+  fail_once(1, kStart);
+  EXPECT_EQ(schedule_.use_requested(2, "a", kStart), (Effects{Answer{2, Reply::kBackingOff, "a"}}));
+  EXPECT_EQ(schedule_.retry_after("a", kStart), seconds(5));
+  fail_once(3, kStart + seconds(5));
+  EXPECT_EQ(schedule_.retry_after("a", kStart + seconds(5)), seconds(10));
+  EXPECT_EQ(schedule_.load_requested(4, "a", false).size(), 1U) << "who asks for it gets a try";
+  EXPECT_EQ(schedule_.load_ended(LoadResult::kLoaded, kStart), (Effects{outcome(4, "a")}));
+  EXPECT_EQ(schedule_.retry_after("a", kStart), milliseconds(0));
+}
+
+TEST_F(SeveralModels, ACancelledLoadIsNoFailure) {
+  EXPECT_EQ(schedule_.use_requested(1, "a", kStart).size(), 1U);
+  EXPECT_EQ(schedule_.load_ended(LoadResult::kCancelled, kStart), (Effects{outcome(1, "a")}));
+  EXPECT_EQ(schedule_.retry_after("a", kStart), milliseconds(0));
+}
+
+TEST_F(SeveralModels, AnEngineThatDiesAgainAndAgainIsLeftAloneUntilItDidSomethingWell) {
+  load_beside("a");
+  EXPECT_EQ(schedule_.engine_died("a", kStart), Effects{});
+  EXPECT_EQ(schedule_.use_requested(1, "a", kStart), (Effects{Answer{1, Reply::kBackingOff, "a"}}));
+}
+
+// ---- Idle time ----
+
+TEST(IdleTime, AModelIsUnloadedWhenItWasIdleLongEnough) {
+  Schedule schedule({.keep_alive = seconds(60)});
+  make_loaded(schedule, "a");
+  EXPECT_EQ(schedule.next_tick(kStart), kStart + seconds(60));
+  EXPECT_EQ(schedule.tick(kStart + seconds(59)), Effects{});
+  EXPECT_EQ(schedule.tick(kStart + seconds(60)), Effects{StopEngine{"a"}});
+}
+
+TEST(IdleTime, AUseStartsItAnew) {
+  Schedule schedule({.keep_alive = seconds(60)});
+  make_loaded(schedule, "a");
+  EXPECT_EQ(schedule.use_requested(2, "a", kStart + seconds(50)).size(), 1U);
+  EXPECT_EQ(schedule.tick(kStart + seconds(100)), Effects{});
+  EXPECT_EQ(schedule.use_ended(2, true, kStart + seconds(100)), Effects{});
+  EXPECT_EQ(schedule.next_tick(kStart + seconds(100)), kStart + seconds(160));
+}
+
+TEST(IdleTime, ARequestMaySayHowLong) {
+  Schedule schedule;
+  make_loaded(schedule, "a");
+  EXPECT_EQ(schedule.next_tick(kStart), std::nullopt) << "for ever is the default";
+  EXPECT_EQ(schedule.use_requested(2, "a", kStart, seconds(5)).size(), 1U);
+  EXPECT_EQ(schedule.use_ended(2, true, kStart), Effects{});
+  EXPECT_EQ(schedule.tick(kStart + seconds(5)), Effects{StopEngine{"a"}});
+}
+
+TEST(IdleTime, NothingMeansAtOnceAndLessThanNothingForEver) {
+  Schedule schedule({.keep_alive = seconds(60)});
+  make_loaded(schedule, "a");
+  EXPECT_EQ(schedule.use_requested(2, "a", kStart, seconds(-1)).size(), 1U);
+  EXPECT_EQ(schedule.use_ended(2, true, kStart), Effects{});
+  EXPECT_EQ(schedule.next_tick(kStart), std::nullopt);
+  EXPECT_EQ(schedule.use_requested(3, "a", kStart, seconds(0)).size(), 1U);
+  EXPECT_EQ(schedule.use_ended(3, true, kStart), Effects{StopEngine{"a"}});
+}
+
+TEST(IdleTime, ThePinnedModelStays) {
+  Schedule schedule({.keep_alive = seconds(60), .pinned = {"a"}});
+  make_loaded(schedule, "a");
+  EXPECT_EQ(schedule.next_tick(kStart), std::nullopt);
+  EXPECT_EQ(schedule.tick(kStart + seconds(600)), Effects{});
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "service_fixture.h"
 
+#include <SQLiteCpp/SQLiteCpp.h>
+
 #include <condition_variable>
 #include <thread>
 
@@ -108,6 +110,11 @@ void ServiceTest::SetUp() {
   options_.program = FAKE_ENGINE;
   options_.runtime_folder = folder_ / "run";
   options_.stop_grace = seconds(2);
+  start_service();
+}
+
+void ServiceTest::start_service() {
+  service_.reset();
   auto service = EngineService::create(options_, {*loops_, *registry_, downloader_, *locations_});
   ASSERT_TRUE(service) << service.error().message;
   service_ = std::move(*service);
@@ -130,6 +137,15 @@ void ServiceTest::add_local(std::string const& name, std::string const& flags) {
   ASSERT_TRUE(added) << added.error().message;
 }
 
+void ServiceTest::set_load_config(std::string const& name, std::string const& text) {
+  SQLite::Database database(folder_ / "models.db", SQLite::OPEN_READWRITE);
+  SQLite::Statement update(database,
+                           "UPDATE modelregistry SET load_config = ? WHERE model_name = ?");
+  update.bind(1, text);
+  update.bind(2, name);
+  ASSERT_EQ(update.exec(), 1);
+}
+
 void ServiceTest::add_repository(std::string const& name, std::string const& repo) {
   registry::NewModel model;
   model.model_name = name;
@@ -138,9 +154,10 @@ void ServiceTest::add_repository(std::string const& name, std::string const& rep
   ASSERT_TRUE(added) << added.error().message;
 }
 
-std::future<Result<registry::Model>> ServiceTest::load_later(std::string const& name, bool force) {
+std::future<Result<registry::Model>> ServiceTest::load_later(std::string const& name, bool force,
+                                                             Place place) {
   auto [done, future] = promised<Result<registry::Model>>();
-  service_->load(name, force, done);
+  service_->load(name, force, place, done);
   return std::move(future);
 }
 
@@ -148,9 +165,13 @@ Result<registry::Model> ServiceTest::load(std::string const& name, bool force) {
   return take(load_later(name, force));
 }
 
-Result<std::string> ServiceTest::unload() {
+Result<registry::Model> ServiceTest::load_beside(std::string const& name) {
+  return take(load_later(name, false, Place::kBeside));
+}
+
+Result<std::string> ServiceTest::unload(std::string const& name) {
   auto [done, future] = promised<Result<std::string>>();
-  service_->unload(done);
+  service_->unload(name, done);
   return take(std::move(future));
 }
 
@@ -185,13 +206,13 @@ registry::Model ServiceTest::row(std::string const& name) {
 }
 
 std::string ServiceTest::forward(std::string const& method, std::string const& target,
-                                 std::string const& body) {
+                                 std::string const& body, std::string const& model) {
   auto const text = std::make_shared<std::string>();
   auto [done, future] = promised<Status>();
   http::LocalCallbacks callbacks;
   callbacks.on_data = [text](std::string_view bytes) { *text += bytes; };
   callbacks.on_done = done;
-  service_->forward(method, target, body, callbacks);
+  service_->forward({model, method, target, body, std::nullopt}, callbacks);
   auto const status = take(std::move(future));
   return status ? *text : "error: " + status.error().message;
 }

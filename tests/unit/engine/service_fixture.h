@@ -76,22 +76,28 @@ class ServiceTest : public testing::Test {
   void SetUp() override;
   void TearDown() override;
 
+  /// Starts the service anew, with what `options_` says now.
+  void start_service();
   /// Registers `name` as a local GGUF file whose fake engine has `flags`.
   void add_local(std::string const& name, std::string const& flags = "");
+  /// Writes the row's load_config, as PATCH of the original did.
+  void set_load_config(std::string const& name, std::string const& text);
   /// Registers `name` as repository `repo`.
   void add_repository(std::string const& name, std::string const& repo);
 
   [[nodiscard]] Result<registry::Model> load(std::string const& name, bool force = false);
   [[nodiscard]] std::future<Result<registry::Model>> load_later(std::string const& name,
-                                                                bool force = false);
-  [[nodiscard]] Result<std::string> unload();
+                                                                bool force = false,
+                                                                Place place = Place::kInstead);
+  [[nodiscard]] Result<registry::Model> load_beside(std::string const& name);
+  [[nodiscard]] Result<std::string> unload(std::string const& name = {});
   Result<registry::Model> remove(std::string const& name);
   [[nodiscard]] Status check_unused(std::vector<std::string> names);
   [[nodiscard]] Result<ValidateOutcome> validate();
   Listener::Heard generate(GenerateRequest request);
   [[nodiscard]] registry::Model row(std::string const& name);
   [[nodiscard]] std::string forward(std::string const& method, std::string const& target,
-                                    std::string const& body = "");
+                                    std::string const& body = "", std::string const& model = "");
   /// Polls until true; fails the test after 30 s.
   static void eventually(std::function<bool()> const& condition, std::string const& what);
 

@@ -226,6 +226,19 @@ TEST_F(LoadTest, RemovesARowUnlessItsModelIsLoaded) {
   EXPECT_EQ(remove("tiny").error().code, Code::kNotFound);
 }
 
+TEST_F(LoadTest, ALoadConfigThatCannotBeObeyedIsRefusedAndTheModelKeepsItsStatus) {
+  add_local("tiny");
+  set_load_config("tiny", R"({"torch_dtype": "float16"})");
+  auto const refused = load("tiny");
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("asks for float16"));
+  EXPECT_EQ(row("tiny").compatibility_status, "unknown");
+  set_load_config("tiny", R"({"no_such_key": 1})");
+  EXPECT_THAT(load("tiny").error().message, HasSubstr("'no_such_key'"));
+  set_load_config("tiny", R"({"device_map": "auto", "context": 512})");
+  EXPECT_TRUE(load("tiny"));
+}
+
 TEST_F(LoadTest, AModelIsUnusedWhenItIsNeitherLoadedNorLoadingNorWaiting) {
   add_local("tiny");
   EXPECT_TRUE(check_unused({"tiny", "nobody"}));

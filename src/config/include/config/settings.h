@@ -105,6 +105,8 @@ class Settings {
   [[nodiscard]] std::optional<int> gpu_layers() const;     ///< nullopt = as many as fit ("auto")
   [[nodiscard]] int max_loaded() const;                    ///< models loaded at once
   [[nodiscard]] std::chrono::seconds idle_unload() const;  ///< 0 = never
+  [[nodiscard]] std::vector<std::string> pinned() const;   ///< registered names
+  [[nodiscard]] std::vector<std::string> preload() const;  ///< registered names, in this order
   /// How long removed files can be brought back; 0 = deleted at once.
   [[nodiscard]] std::chrono::hours trash_time() const;
   [[nodiscard]] std::string log_level() const;  ///< debug, info, warn or error
@@ -124,6 +126,8 @@ class Settings {
  private:
   friend class SettingsLoader;
   [[nodiscard]] int whole_number(std::string_view name) const;
+  /// A list separated by commas.
+  [[nodiscard]] std::vector<std::string> names(std::string_view setting) const;
   [[nodiscard]] std::string expand_path(std::string_view text, bool variables) const;
   [[nodiscard]] std::string python_home() const;
 

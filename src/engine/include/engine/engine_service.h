@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -27,19 +28,31 @@ class LocalExchange;
 
 namespace homelab::engine {
 
+/// What a load does to the models that are loaded already.
+enum class Place {
+  kInstead,  ///< what "the loaded model" was goes first, as in the original
+  kBeside,   ///< others go only as far as there is no room; it is "the loaded model" if there is
+             ///< none
+};
+
 struct Options {
   cache::Path program;         ///< homelab-llm-engine
   cache::Path runtime_folder;  ///< sockets and engine logs, 0700, made by the service; socket paths
                                ///< stay < 108 bytes
   unsigned threads = 0;        ///< of all engines together; 0 = usable cores - 1, at least 1
-  unsigned context_tokens = 0;  ///< per slot; 0 = the model's own, at most 8192
-  unsigned slots = 4;           ///< requests an engine works on at once
-  int gpu_layers = -1;          ///< -1 = engine's default
+  unsigned context_tokens = 0;         ///< per slot; 0 = the model's own, at most 8192
+  unsigned slots = 4;                  ///< requests an engine works on at once
+  int gpu_layers = -1;                 ///< -1 = engine's default
+  unsigned max_loaded = 1;             ///< models at the same time
+  std::chrono::seconds keep_alive{0};  ///< idle time before a model is unloaded; 0 = for ever
+  std::set<std::string> pinned = {};   ///< models that never go by themselves
+  /// Bytes of memory that are free now; empty = ask the system.
+  std::function<std::uint64_t()> free_memory = {};
   std::chrono::seconds health_timeout{600};
   std::chrono::seconds stop_grace{5};
 };
 
-/// What /api/status and `ps` show of the loaded model.
+/// What /api/status, /api/engines and `ps` show of a loaded model.
 struct LoadedModel {
   std::int64_t id = 0;
   std::string name;
@@ -52,6 +65,8 @@ struct LoadedModel {
   std::string commit;
   UtcTime since{};
   std::uint64_t active_requests = 0;
+  bool current = false;  ///< "the loaded model" of the original's view
+  bool pinned = false;
 };
 
 /// Something that takes time: a load (with its download) that runs or ended lately (bounded list).
@@ -73,6 +88,7 @@ struct GenerateRequest {
   double temperature = 0.7;  ///< 0 = greedy
   double top_p = 0.9;
   bool do_sample = true;
+  std::string model = {};  ///< a registered name, loaded if need be; empty = "the loaded model"
 };
 
 struct GenerateStats {
@@ -83,6 +99,17 @@ struct GenerateStats {
   [[nodiscard]] double tokens_per_second() const {
     return inference_ms > 0 ? static_cast<double>(output_tokens) / (inference_ms / 1000.0) : 0.0;
   }
+};
+
+/// A request of the engine's own dialect, for example POST /v1/chat/completions.
+struct ForwardRequest {
+  std::string model = {};  ///< a registered name, loaded if need be; empty = "the loaded model"
+  std::string method;
+  std::string target;
+  std::string body = {};  ///< JSON, may be empty
+  /// How long the model stays loaded without a request after this one; negative = for ever; none =
+  /// as configured.
+  std::optional<std::chrono::seconds> keep_alive = std::nullopt;
 };
 
 /// Events of one generation, in order, on an I/O loop.
@@ -118,15 +145,18 @@ class EngineService {
   /// Ends engines and joins threads; see shutdown().
   virtual ~EngineService() = default;
 
-  /// Loads by registered name, unloading the previous model first. Loads are serialised; a second
-  /// request for a model that is being loaded joins it; for the loaded model it answers at once.
-  /// Errors: kNotFound; kFailedPrecondition for an incompatible row without force (message carries
-  /// the notes); else the true reason (engine's last log lines).
-  virtual void load(std::string name, bool force,
+  /// Loads by registered name. Loads are serialised; a second request for a model that is being
+  /// loaded joins it; for a loaded model it answers at once. When memory or the number of models is
+  /// short, models that are idle and not pinned go, the one used longest ago first; a load waits a
+  /// bounded time for models that are in use. Errors: kNotFound; kFailedPrecondition for an
+  /// incompatible row without force (message carries the notes); kResourceExhausted when there
+  /// cannot be room (`force` tries it all the same); else the true reason (engine's last log
+  /// lines).
+  virtual void load(std::string name, bool force, Place place,
                     std::function<void(Result<registry::Model>)> done) = 0;
-  /// Gives the name of the model that was unloaded; kFailedPrecondition when none is. Running
-  /// generations end with an error.
-  virtual void unload(std::function<void(Result<std::string>)> done) = 0;
+  /// Unloads `name` (empty: "the loaded model") or cancels its load. Gives the name of the model
+  /// that went; kFailedPrecondition when it is not loaded. Running generations end with an error.
+  virtual void unload(std::string name, std::function<void(Result<std::string>)> done) = 0;
   /// Removes a row, unless its model is loaded or loading (kFailedPrecondition): decided by the
   /// owner of that state.
   virtual void remove_model(std::string name,
@@ -137,17 +167,25 @@ class EngineService {
   /// loaded before it returns.
   virtual void if_unused(std::vector<std::string> names, std::function<void(Status)> then) = 0;
 
+  /// "The loaded model" of the original's view.
   [[nodiscard]] virtual std::optional<LoadedModel> loaded() const = 0;
+  /// All of them, by name.
+  [[nodiscard]] virtual std::vector<LoadedModel> all_loaded() const = 0;
   [[nodiscard]] virtual std::vector<JobView> jobs() const = 0;
+  /// How long requests for this model are refused because its last load or run failed; 0 = not.
+  [[nodiscard]] virtual std::chrono::seconds retry_after(std::string const& model) const = 0;
 
-  /// kFailedPrecondition (via on_done) when no model is loaded.
+  /// Waits for the model (which may have to be loaded) and for its turn: models share the
+  /// processor's threads, so they work one after another. Errors (via on_done): kFailedPrecondition
+  /// when no model is named and none is loaded; those of load(); kUnavailable while a model whose
+  /// load just failed is left alone.
   virtual std::shared_ptr<Running> generate(GenerateRequest request,
                                             GenerateCallbacks callbacks) = 0;
-  /// Five greedy tokens; no row, no counter. kFailedPrecondition when none is loaded.
+  /// Five greedy tokens of "the loaded model"; no row, no counter. kFailedPrecondition when none
+  /// is.
   virtual void validate(std::function<void(Result<ValidateOutcome>)> done) = 0;
-  /// Sends a request of the engine's own dialect (for example POST /v1/chat/completions) to the
-  /// loaded model.
-  virtual std::shared_ptr<Running> forward(std::string method, std::string target, std::string body,
+  /// As generate(), for a request that passes through as it is.
+  virtual std::shared_ptr<Running> forward(ForwardRequest request,
                                            http::LocalCallbacks callbacks) = 0;
 
   /// Refuses new work, lets running generations finish for `grace`, cancels downloads (they stay
