@@ -140,6 +140,24 @@ class SqliteRegistry final : public Registry {
     });
   }
 
+  Result<Model> set_config(std::int64_t id, ConfigChange const& change) override {
+    return write([&]() -> Result<Model> {
+      auto const set = [&](std::string_view column,
+                           std::optional<std::optional<std::string>> const& value) {
+        if (!value) return;
+        SQLite::Statement update(
+            *writing_, fmt::format("UPDATE modelregistry SET {} = :value WHERE id = :id", column));
+        bind_optional(update, ":value", *value);
+        update.bind(":id", id);
+        update.exec();
+      };
+      set("load_config", change.load_config);
+      set("compatibility_status", change.compatibility_status);
+      set("compatibility_notes", change.compatibility_notes);
+      return by_id(*writing_, id);
+    });
+  }
+
   Result<Model> record_update(std::int64_t id, std::string const& commit) override {
     return write([&]() -> Result<Model> {
       SQLite::Statement update(*writing_,

@@ -465,5 +465,21 @@ TEST_F(RegistryTest, UnreadableTimesAreAbsentAndTheRowStays) {
   EXPECT_EQ(model->created_at, UtcTime{});
 }
 
+TEST_F(RegistryTest, TheOwnersWordsChangeFieldByField) {
+  auto const id = add("m").id;
+  ConfigChange change;
+  change.load_config = R"({"context": 512})";
+  change.compatibility_notes = "mine";
+  ASSERT_TRUE(registry_->set_config(id, change));
+  change = {};
+  change.compatibility_notes = std::optional<std::string>();
+  auto const model = registry_->set_config(id, change);
+  ASSERT_TRUE(model) << model.error().message;
+  EXPECT_EQ(model->load_config, R"({"context": 512})");
+  EXPECT_EQ(model->compatibility_notes, std::nullopt);
+  EXPECT_EQ(model->compatibility_status, "unknown");
+  EXPECT_EQ(registry_->set_config(id + 1, change).error().code, Code::kNotFound);
+}
+
 }  // namespace
 }  // namespace homelab::registry

@@ -59,6 +59,13 @@ struct Relocation {
   std::optional<std::string> cache_path;
 };
 
+/// What the owner of a model says about it; members that are not set stay as they are.
+struct ConfigChange {
+  std::optional<std::optional<std::string>> load_config;
+  std::optional<std::optional<std::string>> compatibility_status;
+  std::optional<std::optional<std::string>> compatibility_notes;
+};
+
 /// What a successful load learns about a model.
 struct LoadFacts {
   std::optional<double> model_size_mb;

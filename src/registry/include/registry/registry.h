@@ -46,6 +46,8 @@ class Registry {
   /// current commit of a row that has none yet (contract §2.3).
   [[nodiscard]] virtual Result<Model> record_update_check(
       std::int64_t id, bool available, std::optional<std::string> const& local_commit) = 0;
+  /// Writes the members of `change` that are set; an inner nullopt clears the field.
+  [[nodiscard]] virtual Result<Model> set_config(std::int64_t id, ConfigChange const& change) = 0;
   /// The model's files were moved to `commit` while it was not loaded.
   [[nodiscard]] virtual Result<Model> record_update(std::int64_t id, std::string const& commit) = 0;
 
