@@ -1,5 +1,7 @@
 #include "cache_work.h"
 
+#include <set>
+
 #include "config/settings.h"
 #include "relocation.h"
 #include "unused_write.h"
@@ -10,12 +12,13 @@ namespace {
 
 Result<std::vector<care::RegisteredModel>> registered_models(Services const& services) {
   ASSIGN_OR_RETURN(auto const rows, services.registry.list());
-  auto const loaded = services.engines.loaded();
+  std::set<std::string> loaded;
+  for (auto const& model : services.engines.all_loaded()) loaded.insert(model.name);
   std::vector<care::RegisteredModel> models;
   models.reserve(rows.size());
   for (auto const& row : rows)
     models.push_back({row.model_name, row.hf_path, row.cache_location, row.cache_path,
-                      row.current_commit.value_or(""), loaded && loaded->name == row.model_name});
+                      row.current_commit.value_or(""), loaded.contains(row.model_name)});
   return models;
 }
 

@@ -11,6 +11,7 @@ using SharedServices = std::shared_ptr<Services const>;
 /// The original's contract (§2): /api/models, /api/status, /api/orchestrate, /api/generate,
 /// /api/config, /api/cache, /health.
 void add_model_routes(http::Router& router, SharedServices const& services);
+void add_config_routes(http::Router& router, SharedServices const& services);
 void add_update_routes(http::Router& router, SharedServices const& services);
 void add_model_update_routes(http::Router& router, SharedServices const& services);
 void add_orchestration_routes(http::Router& router, SharedServices const& services);
@@ -26,8 +27,14 @@ void add_explain_route(http::Router& router, SharedServices const& services);
 /// Ours: /api/jobs, and the cache's commands as jobs: /api/cache/jobs, /api/cache/ls, du.
 void add_job_routes(http::Router& router, SharedServices const& services);
 void add_cache_job_routes(http::Router& router, SharedServices const& services);
-/// OpenAI's: /v1.
+/// Ours: GET /api/engines, everything that is loaded.
+void add_engine_routes(http::Router& router, SharedServices const& services);
+/// OpenAI's and Anthropic's: /v1, and the engine's own /tokenize, /detokenize, /apply-template.
 void add_openai_routes(http::Router& router, SharedServices const& services);
+/// llama.cpp's router: /models.
+void add_llama_router_routes(http::Router& router, SharedServices const& services);
+/// Ollama's, below /ollama (because /api/generate is the original's).
+void add_ollama_routes(http::Router& router, SharedServices const& services);
 /// The Hub's, below `prefix` ("/hub", or "" for the root).
 void add_mirror_routes(http::Router& router, std::string const& prefix,
                        mirror::Mirror const& mirror);

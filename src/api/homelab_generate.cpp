@@ -19,7 +19,8 @@ using http::Request;
 
 constexpr std::size_t kBodyLimitBytes = 16U << 20U;
 
-tl::expected<GenerateRequest, http::Response> read_request(Request const& request) {
+tl::expected<GenerateRequest, http::Response> read_request(Services const& services,
+                                                           Request const& request) {
   BodyReader body(request);
   GenerateRequest out;
   out.prompt = body.text("prompt");
@@ -28,8 +29,14 @@ tl::expected<GenerateRequest, http::Response> read_request(Request const& reques
   out.temperature = body.number_or("temperature", out.temperature, {.low = 0, .high = 2});
   out.top_p = body.number_or("top_p", out.top_p, {.low = 0, .high = 1});
   out.do_sample = body.boolean_or("do_sample", out.do_sample);
+  out.model = body.optional_text("model").value_or("");  // ours: another model than the loaded one
   if (auto rejection = body.rejection())
     return tl::unexpected<http::Response>(*std::move(rejection));
+  if (!out.model.empty()) {
+    auto const model = services.registry.find(out.model);
+    if (!model) return tl::unexpected<http::Response>(error_reply(model.error()));
+    out.model = model->model_name;
+  }
   return out;
 }
 
@@ -57,7 +64,7 @@ void finish(OneShot& shot, Result<GenerateStats> const& stats) {
 }
 
 Reply generate(SharedServices const& services, Request const& request) {
-  auto wanted = read_request(request);
+  auto wanted = read_request(*services, request);
   if (!wanted) return std::move(wanted).error();
   return PendingReply{[services, wanted = *std::move(wanted)](std::shared_ptr<Pending> pending) {
     auto const shot = std::make_shared<OneShot>();
@@ -137,7 +144,7 @@ class EventStream : public std::enable_shared_from_this<EventStream> {
 };
 
 Reply generate_stream(SharedServices const& services, Request const& request) {
-  auto wanted = read_request(request);
+  auto wanted = read_request(*services, request);
   if (!wanted) return std::move(wanted).error();
   return PendingReply{[services, wanted = *std::move(wanted)](std::shared_ptr<Pending> pending) {
     std::make_shared<EventStream>(std::move(pending))->run(services->engines, wanted);

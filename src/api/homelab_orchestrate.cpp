@@ -44,28 +44,38 @@ Reply load(SharedServices const& services, Request const& request) {
   BodyReader body(request);
   std::string const name = body.text("model_name", not_blank("model_name"));
   bool const force = body.boolean_or("force_load", false);
+  bool const beside = body.boolean_or("beside", false);  // ours: leave the loaded model where it is
   if (auto rejection = body.rejection()) return *std::move(rejection);
   auto const row = services->registry.find(name);
   if (!row) return error_reply(row.error());
   // The engine service decides; this only tells its refusal (400) from a load that broke (500).
   bool const refusable = row->compatibility_status == "incompatible" && !force;
 
-  return PendingReply{[services, name, force, refusable](std::shared_ptr<Pending> const& pending) {
-    services->engines.load(name, force, [=](Result<registry::Model> const& model) {
-      services->usage.refresh_soon();  // something may have been downloaded
-      if (model) return pending->complete(json_reply(200, loaded_answer(*model)));
-      bool const refused = refusable && model.error().code == Code::kFailedPrecondition;
-      pending->complete(error_reply(model.error(), refused ? Doing::kCall : Doing::kLoad));
-    });
-  }};
+  auto const place = beside ? engine::Place::kBeside : engine::Place::kInstead;
+  return PendingReply{
+      [services, name, force, place, refusable](std::shared_ptr<Pending> const& pending) {
+        services->engines.load(name, force, place, [=](Result<registry::Model> const& model) {
+          services->usage.refresh_soon();  // something may have been downloaded
+          if (model) return pending->complete(json_reply(200, loaded_answer(*model)));
+          bool const refused = refusable && model.error().code == Code::kFailedPrecondition;
+          pending->complete(error_reply(model.error(), refused ? Doing::kCall : Doing::kLoad));
+        });
+      }};
 }
 
-Reply unload(SharedServices const& services) {
-  return PendingReply{[services](std::shared_ptr<Pending> const& pending) {
-    services->engines.unload([pending](Result<std::string> const& name) {
-      if (!name) return pending->complete(error_reply(name.error()));
+/// The original's call has no body; ours may name a model that is loaded beside "the" loaded one.
+Reply unload(SharedServices const& services, Request const& request) {
+  std::string name;
+  if (!trim(request.body).empty()) {
+    BodyReader body(request);
+    name = body.optional_text("model_name").value_or("");
+    if (auto rejection = body.rejection()) return *std::move(rejection);
+  }
+  return PendingReply{[services, name](std::shared_ptr<Pending> const& pending) {
+    services->engines.unload(name, [pending](Result<std::string> const& unloaded) {
+      if (!unloaded) return pending->complete(error_reply(unloaded.error()));
       pending->complete(json_reply(
-          200, json::object{{"message", fmt::format("Model '{}' was unloaded", *name)}}));
+          200, json::object{{"message", fmt::format("Model '{}' was unloaded", *unloaded)}}));
     });
   }};
 }
@@ -100,7 +110,7 @@ void add_orchestration_routes(http::Router& router, SharedServices const& servic
   router.add("POST", "/api/orchestrate/load",
              [services](Request const& request) { return load(services, request); });
   router.add("POST", "/api/orchestrate/unload",
-             [services](Request const&) { return unload(services); });
+             [services](Request const& request) { return unload(services, request); });
   router.add("GET", "/api/orchestrate/validate",
              [services](Request const&) { return validate(services); });
 }

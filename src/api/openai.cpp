@@ -1,14 +1,19 @@
 // OpenAI's dialect: the engine speaks it, so bodies and streams pass through unchanged.
 #include <fmt/format.h>
 
+#include <array>
 #include <chrono>
+#include <cmath>
 
 #include "base/strings.h"
 #include "cancel_handle.h"
 #include "dialects.h"
+#include "duration.h"
 #include "http/local_client.h"
 #include "json_text.h"
 #include "late_stream.h"
+#include "model_entry.h"
+#include "model_name.h"
 #include "replies.h"
 
 namespace homelab::api {
@@ -59,14 +64,6 @@ Problem unknown_model(std::string const& name) {
           "invalid_request_error", "model", "model_not_found"};
 }
 
-/// A model marked incompatible is the caller's affair (its clients try a 5xx again, each time with
-/// a load).
-Problem not_loadable(Error const& error) {
-  bool const refused = error.code == Code::kFailedPrecondition;
-  return {refused ? 400 : http_status(error.code, Doing::kLoad), error.message,
-          refused ? "invalid_request_error" : "server_error", "model", "model_not_loadable"};
-}
-
 /// One request on its way through the engine: head first, then bytes as they come.
 class Forwarded : public std::enable_shared_from_this<Forwarded> {
  public:
@@ -75,36 +72,22 @@ class Forwarded : public std::enable_shared_from_this<Forwarded> {
     stream_ = std::make_shared<LateStream>([work = work_] { work->cancel(); });
   }
 
-  /// `model` empty: whatever is loaded. Else that model is loaded first, if it is not yet.
-  void run(SharedServices const& services, std::string const& model, std::string target,
-           std::string body) {
+  /// The engine service loads what is named, if need be, and waits for its turn.
+  void run(engine::EngineService& engines, engine::ForwardRequest request) {
     pending_->on_client_gone([work = work_] { work->cancel(); });
     auto const self = shared_from_this();
-    if (model.empty()) return send(services->engines, std::move(target), std::move(body));
-    services->engines.load(model, false,
-                           [self, services, target = std::move(target),
-                            body = std::move(body)](Result<registry::Model> const& loaded) mutable {
-                             if (loaded)
-                               return self->send(services->engines, std::move(target),
-                                                 std::move(body));
-                             self->pending_->complete(problem_reply(not_loadable(loaded.error())));
-                           });
-  }
-
- private:
-  void send(engine::EngineService& engines, std::string target, std::string body) {
-    auto const self = shared_from_this();
-    // A client that left while the model was loading needs no answer.
-    if (work_->cancelled()) return pending_->complete(problem_reply({503, "cancelled"}));
+    model_ = request.model;
+    engines_ = &engines;
     http::LocalCallbacks callbacks;
     callbacks.on_head = [self](int status, http::Headers const& headers) {
       self->head(status, headers);
     };
     callbacks.on_data = [self](std::string_view bytes) { self->data(bytes); };
     callbacks.on_done = [self](Status const& status) { self->done(status); };
-    work_->hold(engines.forward("POST", std::move(target), std::move(body), std::move(callbacks)));
+    work_->hold(engines.forward(std::move(request), std::move(callbacks)));
   }
 
+ private:
   void head(int status, http::Headers const& headers) {
     status_ = status;
     content_type_ = headers.find("content-type").value_or("application/json");
@@ -135,7 +118,7 @@ class Forwarded : public std::enable_shared_from_this<Forwarded> {
     if (too_long_)
       return pending_->complete(
           problem_reply({502, "The engine's answer is longer than 64 MiB; ask for a stream"}));
-    if (!status) return pending_->complete(problem_reply(failure(status.error())));
+    if (!status) return refuse(status.error());
     pending_->complete(text_reply(status_, std::move(body_), content_type_));
   }
 
@@ -147,14 +130,29 @@ class Forwarded : public std::enable_shared_from_this<Forwarded> {
     stream_->close(true);
   }
 
-  static Problem failure(Error const& error) {
-    if (error.code == Code::kFailedPrecondition) return no_model_loaded();
-    return {http_status(error.code, Doing::kGenerate), error.message};
+  /// Nothing has gone out yet.
+  void refuse(Error const& error) {
+    auto reply = problem_reply(failure(error));
+    auto const wait = engines_->retry_after(model_);
+    if (wait.count() > 0 && error.code == Code::kUnavailable) reply.status = 503;
+    if (wait.count() > 0) reply.headers.set("retry-after", std::to_string(wait.count()));
+    pending_->complete(std::move(reply));
+  }
+
+  [[nodiscard]] Problem failure(Error const& error) const {
+    if (error.code != Code::kFailedPrecondition)
+      return {http_status(error.code, Doing::kGenerate), error.message};
+    // With a name it is a model marked incompatible: the caller's affair (its clients try a 5xx
+    // again, each time with a load).
+    if (model_.empty()) return no_model_loaded();
+    return {400, error.message, "invalid_request_error", "model", "model_not_loadable"};
   }
 
   std::shared_ptr<Pending> pending_;
   std::shared_ptr<CancelHandle> work_;
   std::shared_ptr<LateStream> stream_;
+  std::string model_;
+  engine::EngineService* engines_ = nullptr;
   // Only touched by the callbacks, which come one after the other.
   int status_ = 0;
   bool streaming_ = false;
@@ -163,20 +161,13 @@ class Forwarded : public std::enable_shared_from_this<Forwarded> {
   std::string body_;
 };
 
-json::object model_entry(registry::Model const& model) {
-  auto const seconds =
-      std::chrono::duration_cast<std::chrono::seconds>(model.created_at.time_since_epoch());
-  return {{"id", model.model_name},
-          {"object", "model"},
-          {"created", seconds.count()},
-          {"owned_by", "homelab-llm"}};
-}
-
 Reply list_models(Services const& services) {
   auto const models = services.registry.list();
   if (!models) return problem_reply({500, models.error().message});
+  ModelStates const states(services.engines);
   json::array data;
-  for (registry::Model const& model : *models) data.push_back(model_entry(model));
+  for (registry::Model const& model : *models)
+    data.push_back(model_entry(model, states.of(model.model_name)));
   return json_reply(200, json::object{{"object", "list"}, {"data", std::move(data)}});
 }
 
@@ -184,28 +175,29 @@ Reply show_model(Services const& services, Request const& request) {
   std::string const name =
       percent_decode(request.path_value("model")).value_or(request.path_value("model"));
   auto const model = services.registry.find(name);
-  if (model) return json_reply(200, model_entry(*model));
+  if (model)
+    return json_reply(200,
+                      model_entry(*model, ModelStates(services.engines).of(model->model_name)));
   if (model.error().code == Code::kNotFound) return problem_reply(unknown_model(name));
   return problem_reply({500, model.error().message});
 }
 
-/// The registered name for what a client calls the model: its name, or the Hub id if exactly one
-/// row has it.
-Result<std::string> registered_name(registry::Registry& registry, std::string const& wanted) {
-  auto const by_name = registry.find(wanted);
-  if (by_name) return by_name->model_name;
-  if (by_name.error().code != Code::kNotFound) return fail(by_name.error());
-  ASSIGN_OR_RETURN(auto const models, registry.list());
-  std::string found;
-  for (registry::Model const& model : models) {
-    if (model.hf_path != wanted) continue;
-    if (!found.empty())
-      return fail(Code::kInvalidArgument,
-                  fmt::format("Several registered models use '{}': name one of them", wanted));
-    found = model.model_name;
+/// "5m", "300", 300, 0 (at once), -1 (for ever): as Ollama's clients send it.
+Result<std::optional<std::chrono::seconds>> keep_alive_of(json::object const& fields) {
+  json::value const* const value = fields.if_contains("keep_alive");
+  if (!value || value->is_null()) return std::nullopt;
+  if (auto const number = get_double(fields, "keep_alive"); number && std::abs(*number) < 1e9)
+    return std::chrono::seconds(static_cast<std::int64_t>(*number));
+  if (auto const text = get_string(fields, "keep_alive")) {
+    if (auto const time = parse_duration(*text)) return time;
   }
-  if (found.empty()) return fail(by_name.error());
-  return found;
+  return fail(Code::kInvalidArgument,
+              "\"keep_alive\" must be a number of seconds or a duration such as \"5m\"; 0 unloads "
+              "the model at once, -1 keeps it for ever");
+}
+
+Reply refuse_field(Error const& error, std::string_view field) {
+  return problem_reply({400, error.message, "invalid_request_error", json::value(field)});
 }
 
 Reply forward(SharedServices const& services, Request const& request) {
@@ -214,25 +206,45 @@ Reply forward(SharedServices const& services, Request const& request) {
   if (!fields)
     return problem_reply({400, body ? "The body must be a JSON object" : body.error().message,
                           "invalid_request_error"});
-  std::string model;
+  engine::ForwardRequest wanted{.method = "POST", .target = request.path, .body = request.body};
+  auto const keep_alive = keep_alive_of(*fields);
+  if (!keep_alive) return refuse_field(keep_alive.error(), "keep_alive");
+  wanted.keep_alive = *keep_alive;
   if (json::value const* const named = fields->if_contains("model"); named && !named->is_null()) {
     if (!named->is_string())
-      return problem_reply({400, "\"model\" must be a string", "invalid_request_error", "model"});
-    model = std::string(trim(named->get_string()));
+      return refuse_field({Code::kInvalidArgument, "\"model\" must be a string"}, "model");
+    wanted.model = std::string(trim(named->get_string()));
   }
-  if (!model.empty()) {
-    auto name = registered_name(services->registry, model);
-    if (!name && name.error().code == Code::kNotFound) return problem_reply(unknown_model(model));
+  if (!wanted.model.empty()) {
+    auto name = registered_name(services->registry, wanted.model);
+    if (!name && name.error().code == Code::kNotFound)
+      return problem_reply(unknown_model(wanted.model));
     if (!name)
       return problem_reply(
           {http_status(name.error().code), name.error().message, "invalid_request_error", "model"});
-    model = *std::move(name);
+    wanted.model = *std::move(name);
   }
-  return PendingReply{[services, model, target = request.path,
-                       text = request.body](std::shared_ptr<Pending> pending) {
-    std::make_shared<Forwarded>(std::move(pending))->run(services, model, target, text);
+  return PendingReply{[services, wanted](std::shared_ptr<Pending> pending) {
+    std::make_shared<Forwarded>(std::move(pending))->run(services->engines, wanted);
   }};
 }
+
+/// What the engine's core answers itself.
+constexpr std::array<std::string_view, 13> kForwarded = {
+    "/v1/chat/completions",
+    "/v1/chat/completions/input_tokens",
+    "/v1/completions",
+    "/v1/embeddings",
+    "/v1/rerank",
+    "/v1/reranking",
+    "/v1/responses",
+    "/v1/responses/input_tokens",
+    "/v1/messages",
+    "/v1/messages/count_tokens",
+    "/tokenize",
+    "/detokenize",
+    "/apply-template",
+};
 
 }  // namespace
 
@@ -240,10 +252,10 @@ void add_openai_routes(http::Router& router, SharedServices const& services) {
   router.add("GET", "/v1/models", [services](Request const&) { return list_models(*services); });
   router.add("GET", "/v1/models/{model...}",
              [services](Request const& request) { return show_model(*services, request); });
-  for (std::string const path : {"/v1/chat/completions", "/v1/completions"}) {
+  for (auto const path : kForwarded) {
     router.add(
-        "POST", path, [services](Request const& request) { return forward(services, request); },
-        kBodyLimitBytes);
+        "POST", std::string(path),
+        [services](Request const& request) { return forward(services, request); }, kBodyLimitBytes);
   }
 }
 

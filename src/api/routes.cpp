@@ -38,13 +38,17 @@ http::Router make_router(Services services) {
   add_job_routes(router, shared);
   add_cache_job_routes(router, shared);
   add_model_routes(router, shared);
+  add_config_routes(router, shared);
   add_update_routes(router, shared);
   add_model_update_routes(router, shared);
   add_relocation_routes(router, shared);
   add_orchestration_routes(router, shared);
+  add_engine_routes(router, shared);
   add_generation_routes(router, shared);
   add_explain_route(router, shared);
   add_openai_routes(router, shared);
+  add_llama_router_routes(router, shared);
+  add_ollama_routes(router, shared);
   add_mirror_routes(router, "/hub", shared->mirror);
   add_page_routes(router, shared->version);
   return router;

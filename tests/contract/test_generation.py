@@ -163,3 +163,14 @@ def test_eight_clients_at_once_get_what_one_gets(loaded):
     for thread in threads:
         thread.join()
     assert results == [expected] * 8
+
+
+def test_another_model_than_the_loaded_one_can_be_named(loaded):
+    other = loaded.register(hf_path=loaded.local_model())["model_name"]
+    answer = loaded.http.post("/api/generate", json={"prompt": "a b", "max_tokens": 2, "model": other})
+    assert answer.status_code == 200, answer.text
+    assert loaded.http.get("/api/status").json()["loaded_model"] == loaded.model["model_name"]
+    engines = {engine["model_name"]: engine for engine in loaded.http.get("/api/engines").json()["engines"]}
+    assert engines[other]["current"] is False
+    assert loaded.http.post("/api/orchestrate/unload", json={"model_name": other}).status_code == 200
+    assert loaded.http.post("/api/generate", json={"prompt": "a", "model": "nobody"}).status_code == 404

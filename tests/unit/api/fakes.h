@@ -60,6 +60,16 @@ class FakeRegistry : public registry::Registry {
                                               std::optional<std::string> const&) override {
     return find_id(id);
   }
+  Result<registry::Model> set_config(std::int64_t id,
+                                     registry::ConfigChange const& change) override {
+    for (auto& row : rows) {
+      if (row.id != id) continue;
+      if (change.load_config) row.load_config = *change.load_config;
+      if (change.compatibility_status) row.compatibility_status = *change.compatibility_status;
+      if (change.compatibility_notes) row.compatibility_notes = *change.compatibility_notes;
+    }
+    return find_id(id);
+  }
   Result<registry::Model> record_update(std::int64_t id, std::string const&) override {
     return find_id(id);
   }
@@ -104,15 +114,17 @@ class FakeEngines : public engine::EngineService {
  public:
   explicit FakeEngines(FakeRegistry& registry) : registry_(registry) {}
 
-  void load(std::string name, bool force,
+  void load(std::string name, bool force, engine::Place place,
             std::function<void(Result<registry::Model>)> done) override {
     loads.emplace_back(name, force);
+    last_place = place;
     if (load_error) return done(fail(*load_error));
     auto model = registry_.find(name);
     if (model) loaded_name = name;
     done(std::move(model));
   }
-  void unload(std::function<void(Result<std::string>)> done) override {
+  void unload(std::string name, std::function<void(Result<std::string>)> done) override {
+    last_unload = std::move(name);
     if (loaded_name.empty()) return done(fail(Code::kFailedPrecondition, "No model is loaded"));
     done(std::exchange(loaded_name, std::string()));
   }
@@ -135,7 +147,16 @@ class FakeEngines : public engine::EngineService {
     model.name = loaded_name;
     return model;
   }
+  std::vector<engine::LoadedModel> all_loaded() const override {
+    std::vector<engine::LoadedModel> all = beside;
+    if (auto model = loaded()) {
+      model->current = true;
+      all.push_back(*model);
+    }
+    return all;
+  }
   std::vector<engine::JobView> jobs() const override { return job_list; }
+  std::chrono::seconds retry_after(std::string const&) const override { return wait; }
   std::shared_ptr<engine::Running> generate(engine::GenerateRequest request,
                                             engine::GenerateCallbacks callbacks) override {
     generate_request = std::move(request);
@@ -149,13 +170,17 @@ class FakeEngines : public engine::EngineService {
     if (loaded_name.empty()) return done(fail(Code::kFailedPrecondition, "No model is loaded"));
     done(outcome);
   }
-  std::shared_ptr<engine::Running> forward(std::string method, std::string target, std::string body,
+  std::shared_ptr<engine::Running> forward(engine::ForwardRequest request,
                                            http::LocalCallbacks callbacks) override {
-    forwarded = method + " " + target + " " + body;
+    forwarded = request.method + " " + request.target + " " + request.body;
     exchange = std::move(callbacks);
     running = std::make_shared<FakeRunning>();
-    if (loaded_name.empty())
+    forward_request = std::move(request);
+    if (load_error) {
+      exchange.on_done(fail(*load_error));
+    } else if (loaded_name.empty() && forward_request.model.empty()) {
       exchange.on_done(fail(Code::kFailedPrecondition, "No model is loaded"));
+    }
     return running;
   }
   void shutdown(std::chrono::milliseconds) override {}
@@ -163,6 +188,11 @@ class FakeEngines : public engine::EngineService {
   void set_performance_logging(bool on) override { logging = on; }
 
   std::string loaded_name;
+  std::vector<engine::LoadedModel> beside;
+  engine::Place last_place = engine::Place::kInstead;
+  std::string last_unload;
+  engine::ForwardRequest forward_request;
+  std::chrono::seconds wait{0};
   std::optional<Error> load_error;
   std::vector<std::pair<std::string, bool>> loads;
   std::vector<engine::JobView> job_list;

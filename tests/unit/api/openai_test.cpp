@@ -35,7 +35,7 @@ TEST(OpenAi, forwards_the_body_unchanged_to_the_loaded_model) {
   std::string const body = R"({"model": "m",  "messages": []})";
   api.send("POST", "/v1/chat/completions", body);
   EXPECT_EQ(api.engines.forwarded, "POST /v1/chat/completions " + body);
-  EXPECT_EQ(api.engines.loads, (std::vector<std::pair<std::string, bool>>{{"m", false}}));
+  EXPECT_EQ(api.engines.forward_request.model, "m");
   api.engines.exchange.on_head(200, type("application/json; charset=utf-8"));
   api.engines.exchange.on_data(R"({"choices")");
   api.engines.exchange.on_data(":[]}");
@@ -85,14 +85,53 @@ TEST(OpenAi, refuses_unknown_models_and_bodies_that_are_no_objects) {
   EXPECT_EQ(api.ask("POST", "/v1/chat/completions", "[]").status, 400);
   EXPECT_EQ(api.ask("POST", "/v1/chat/completions", "{").status, 400);
   EXPECT_EQ(api.ask("POST", "/v1/chat/completions", R"({"model":5})").status, 400);
-  EXPECT_TRUE(api.engines.loads.empty());
+  EXPECT_EQ(api.engines.forwarded, "");
+}
+
+TEST(OpenAi, passes_everything_on_that_the_engine_answers_itself) {
+  ApiFixture api;
+  api.engines.loaded_name = "m";
+  for (std::string const target :
+       {"/v1/embeddings", "/v1/rerank", "/v1/responses", "/v1/messages",
+        "/v1/messages/count_tokens", "/tokenize", "/detokenize", "/apply-template"}) {
+    api.send("POST", target, "{}");
+    EXPECT_EQ(api.engines.forwarded, "POST " + target + " {}");
+  }
+}
+
+TEST(OpenAi, a_request_may_say_how_long_its_model_stays) {
+  ApiFixture api;
+  api.engines.loaded_name = "m";
+  auto const asked = [&](std::string const& value) {
+    api.send("POST", "/v1/completions", R"({"keep_alive":)" + value + "}");
+    return api.engines.forward_request.keep_alive;
+  };
+  EXPECT_EQ(asked("300"), std::chrono::seconds(300));
+  EXPECT_EQ(asked(R"("1h30m")"), std::chrono::minutes(90));
+  EXPECT_EQ(asked("0"), std::chrono::seconds(0));
+  EXPECT_EQ(asked(R"("-1")"), std::chrono::seconds(-1));
+  EXPECT_EQ(asked("null"), std::nullopt);
+  for (std::string const wrong : {R"("soon")", "[]", "1e12", R"("5x")"}) {
+    auto const body = R"({"keep_alive":)" + wrong + "}";
+    EXPECT_EQ(api.ask("POST", "/v1/completions", body).status, 400) << wrong;
+  }
+}
+
+TEST(OpenAi, says_when_to_come_back_to_a_model_that_is_left_alone) {
+  ApiFixture api;
+  api.add_row("m", "org/m");
+  api.engines.load_error = Error{Code::kUnavailable, "left alone for 5 s"};
+  api.engines.wait = std::chrono::seconds(5);
+  auto const response = api.ask("POST", "/v1/completions", R"({"model":"m"})");
+  EXPECT_EQ(response.status, 503);
+  EXPECT_EQ(response.headers.find("retry-after"), "5");
 }
 
 TEST(OpenAi, finds_a_model_by_its_hub_id_when_that_is_unambiguous) {
   ApiFixture api;
   api.add_row("mine", "org/m");
   api.send("POST", "/v1/completions", R"({"model":"org/m"})");
-  EXPECT_EQ(api.engines.loads.back().first, "mine");
+  EXPECT_EQ(api.engines.forward_request.model, "mine");
   api.add_row("second", "org/m");
   EXPECT_EQ(api.ask("POST", "/v1/completions", R"({"model":"org/m"})").status, 400);
 }
