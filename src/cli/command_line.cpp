@@ -38,6 +38,7 @@ struct Draft {
   double size_mb = 0;
   PullCommand pull;
   LoadCommand load;
+  UnloadCommand unload;
   RunCommand run;
   GenerateCommand generate;
   ShowCommand show;
@@ -130,19 +131,27 @@ void Parser::add_server_commands() {
       "Settings that matter: PRIMARY_CACHE_PATH (where models live), DATABASE_PATH, HF_TOKEN for "
       "gated models.\nOther machines cannot connect unless --host names an outside address and "
       "--allow-remote is given.");
-  add("ps", "Show the loaded model and running jobs",
+  add("ps", "Show the loaded models and running jobs",
       "Examples:\n  homelab-llm ps\n  homelab-llm ps --json");
   auto* load =
       add("load", "Load a model into the server, downloading what is missing",
           "Examples:\n"
           "  homelab-llm load smol\n"
           "  homelab-llm load HuggingFaceTB/SmolLM2-135M-Instruct     (registers it first)\n"
+          "  homelab-llm load qwen --beside      (keeps the loaded model, if there is room)\n"
           "The model that was loaded before is unloaded. Ctrl-C only stops the waiting.");
   load->add_option("MODEL", draft_.load.model, "Registered name, or a repository to register")
       ->required();
-  load->add_flag("--force", draft_.load.force, "Also when the model is marked incompatible");
-  add("unload", "Unload the loaded model and free its memory",
-      "Examples:\n  homelab-llm unload\n  homelab-llm unload --port 9000");
+  load->add_flag("--force", draft_.load.force,
+                 "Also when the model is marked incompatible or seems too big");
+  load->add_flag("--beside", draft_.load.beside,
+                 "Leave the loaded model where it is; idle ones go only if there is no room");
+  auto* unload =
+      add("unload", "Unload a model and free its memory",
+          "Examples:\n  homelab-llm unload\n  homelab-llm unload qwen\n  homelab-llm unload --port "
+          "9000");
+  unload->add_option("MODEL", draft_.unload.model,
+                     "Registered name; without it the model that `load` loaded");
   auto* mirror = add("mirror", "Serve a cache folder as a Hugging Face endpoint, read-only",
                      "Examples:\n"
                      "  homelab-llm mirror ~/.cache/huggingface\n"
@@ -313,9 +322,11 @@ Result<Command> Parser::registration() {
 
 /// Commands that are a word alone.
 Command const* find_word(std::string const& name) {
-  static std::map<std::string, Command> const words{
-      {"serve", ServeCommand{}}, {"unload", UnloadCommand{}}, {"ls", LsCommand{}},
-      {"ps", PsCommand{}},       {"doctor", DoctorCommand{}}, {"version", VersionCommand{}}};
+  static std::map<std::string, Command> const words{{"serve", ServeCommand{}},
+                                                    {"ls", LsCommand{}},
+                                                    {"ps", PsCommand{}},
+                                                    {"doctor", DoctorCommand{}},
+                                                    {"version", VersionCommand{}}};
   auto const at = words.find(name);
   return at == words.end() ? nullptr : &at->second;
 }
@@ -327,6 +338,7 @@ Result<Command> Parser::chosen() {
   if (name == "mirror") return draft_.mirror;
   if (name == "register") return registration();
   if (name == "load") return draft_.load;
+  if (name == "unload") return draft_.unload;
   if (name == "cache") return cache_->chosen();
   if (name == "show") return draft_.show;
   if (name == "rm") return draft_.rm;

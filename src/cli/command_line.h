@@ -40,8 +40,11 @@ struct PullCommand {
 struct LoadCommand {
   std::string model;
   bool force = false;
+  bool beside = false;
 };
-struct UnloadCommand {};
+struct UnloadCommand {
+  std::string model;  ///< empty: "the loaded model"
+};
 /// How an answer is made; unset = the server's default.
 struct SamplingOptions {
   std::optional<int> max_tokens;

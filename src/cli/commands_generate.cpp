@@ -178,11 +178,6 @@ Status chat(Context const& context, ApiClient const& api, std::string const& mod
   return {};
 }
 
-Result<bool> is_loaded(ApiClient const& api, std::string const& name) {
-  ASSIGN_OR_RETURN(auto const status, api.get("/api/status"));
-  return status.is_object() && get_string(status.get_object(), "loaded_model") == name;
-}
-
 json::object generate_body(GenerateCommand const& command, std::string const& prompt) {
   json::object body{{"prompt", prompt}};
   if (command.sampling.max_tokens) body["max_tokens"] = *command.sampling.max_tokens;
@@ -224,8 +219,10 @@ Outcome execute(Context const& context, RunCommand const& command) {
   if (link.is_private())
     context.out.remark("no server is running; using a private one until this command ends");
   ASSIGN_OR_RETURN(auto const row, find_or_register(link.api(), context.out, command.model));
-  ASSIGN_OR_RETURN(bool const loaded, is_loaded(link.api(), row.name));
-  if (!loaded) RETURN_IF_ERROR(load_with_progress(link, row.name, false));
+  ASSIGN_OR_RETURN(auto const loaded, loaded_models(link.api()));
+  // Who only talks to a model takes nobody else's away.
+  if (!loaded.contains(row.name))
+    RETURN_IF_ERROR(load_with_progress(link, row.name, false, /*beside=*/true));
   if (chatting)
     RETURN_IF_ERROR(chat(context, link.api(), row.name, command));
   else

@@ -40,6 +40,29 @@ std::string job_table(json::array const& jobs) {
   return table.empty() ? "" : table.render();
 }
 
+std::string engine_table(json::array const& engines) {
+  Table table({{"LOADED"},
+               {"DEVICE"},
+               {"TYPE"},
+               {"MEMORY", Align::kRight},
+               {"REQUESTS", Align::kRight},
+               {"PROCESS", Align::kRight},
+               {"NOTE"}});
+  for (auto const& entry : engines) {
+    auto const* engine = entry.if_object();
+    if (engine == nullptr) continue;
+    auto const number = [&](std::string_view key) { return get_int(*engine, key).value_or(0); };
+    std::string note = get_bool(*engine, "current").value_or(false) ? "the loaded model" : "";
+    if (get_bool(*engine, "pinned").value_or(false)) note += note.empty() ? "pinned" : ", pinned";
+    table.add({printable(text_of(*engine, "model_name")), text_of(*engine, "device"),
+               text_of(*engine, "dtype"),
+               human_bytes(
+                   static_cast<std::uint64_t>(std::max<std::int64_t>(0, number("resident_bytes")))),
+               std::to_string(number("active_requests")), std::to_string(number("process")), note});
+  }
+  return table.empty() ? "" : table.render();
+}
+
 std::string status_text(std::string const& base_url, json::object const& status) {
   std::vector<std::pair<std::string, std::string>> fields{
       {"server", base_url}, {"loaded model", get_string(status, "loaded_model").value_or("none")}};
@@ -66,7 +89,8 @@ Outcome execute(Context const& context, MirrorCommand const& command) {
 Outcome execute(Context const& context, LoadCommand const& command) {
   ASSIGN_OR_RETURN(auto link, ServerLink::connect(context));
   ASSIGN_OR_RETURN(auto const row, find_or_register(link.api(), context.out, command.model));
-  ASSIGN_OR_RETURN(auto const answer, load_with_progress(link, row.name, command.force));
+  ASSIGN_OR_RETURN(auto const answer,
+                   load_with_progress(link, row.name, command.force, command.beside));
   context.out.value(answer);
   auto const* object = answer.if_object();
   std::string const type = object == nullptr ? "" : text_of(*object, "model_type");
@@ -75,9 +99,11 @@ Outcome execute(Context const& context, LoadCommand const& command) {
   return kExitDone;
 }
 
-Outcome execute(Context const& context, UnloadCommand const&) {
+Outcome execute(Context const& context, UnloadCommand const& command) {
   ASSIGN_OR_RETURN(auto link, ServerLink::connect(context));
-  ASSIGN_OR_RETURN(auto const answer, link.api().post("/api/orchestrate/unload", json::object{}));
+  json::object body;
+  if (!command.model.empty()) body["model_name"] = command.model;
+  ASSIGN_OR_RETURN(auto const answer, link.api().post("/api/orchestrate/unload", body));
   context.out.value(answer);
   auto const* object = answer.if_object();
   std::string words = object == nullptr ? "" : text_of(*object, "message");
@@ -89,15 +115,20 @@ Outcome execute(Context const& context, PsCommand const&) {
   ASSIGN_OR_RETURN(auto link, ServerLink::connect(context));
   ASSIGN_OR_RETURN(auto status, link.api().get("/api/status"));
   ASSIGN_OR_RETURN(auto jobs, link.api().get("/api/jobs"));
-  if (!status.is_object() || !jobs.is_object())
+  ASSIGN_OR_RETURN(auto engines, link.api().get("/api/engines"));
+  if (!status.is_object() || !jobs.is_object() || !engines.is_object())
     return fail(Code::kDataLoss, "the server's status is no JSON object");
+  auto const* loaded = get_array(engines.get_object(), "engines");
   auto const* list = get_array(jobs.get_object(), "jobs");
   json::array const none;
   context.out.text(status_text(link.api().base_url(), status.get_object()));
+  if (std::string const table = engine_table(loaded == nullptr ? none : *loaded); !table.empty())
+    context.out.text("\n" + table);
   if (std::string const table = job_table(list == nullptr ? none : *list); !table.empty())
     context.out.text("\n" + table);
   context.out.value(json::object{{"server", link.api().base_url()},
                                  {"status", status},
+                                 {"engines", loaded == nullptr ? none : *loaded},
                                  {"jobs", list == nullptr ? none : *list}});
   return kExitDone;
 }

@@ -80,6 +80,18 @@ Result<std::vector<ModelRow>> list_models(ApiClient const& api) {
   return rows_of(answer);
 }
 
+Result<std::set<std::string>> loaded_models(ApiClient const& api) {
+  ASSIGN_OR_RETURN(auto const answer, api.get("/api/engines"));
+  auto const* engines = answer.is_object() ? get_array(answer.get_object(), "engines") : nullptr;
+  if (engines == nullptr)
+    return fail(Code::kDataLoss,
+                "the server's list of engines is none; nobody knows what is loaded");
+  std::set<std::string> names;
+  for (auto const& entry : *engines)
+    if (entry.is_object()) names.insert(get_string(entry.get_object(), "model_name").value_or(""));
+  return names;
+}
+
 Result<ModelRow> find_or_register(ApiClient const& api, Output const& out,
                                   std::string const& word) {
   ASSIGN_OR_RETURN(auto rows, list_models(api));
@@ -93,13 +105,14 @@ Result<ModelRow> find_or_register(ApiClient const& api, Output const& out,
   return std::move(registered.front());
 }
 
-Result<json::value> load_with_progress(ServerLink const& link, std::string const& name,
-                                       bool force) {
+Result<json::value> load_with_progress(ServerLink const& link, std::string const& name, bool force,
+                                       bool beside) {
   StopSignal const stop;
   auto const& api = link.api();
   auto loading = std::async(std::launch::async, [&] {
     return api.post("/api/orchestrate/load",
-                    json::object{{"model_name", name}, {"force_load", force}}, StopSignal::raised);
+                    json::object{{"model_name", name}, {"force_load", force}, {"beside", beside}},
+                    StopSignal::raised);
   });
   ProgressPrinter progress(stderr_is_terminal());
   while (loading.wait_for(kPoll) != std::future_status::ready) {

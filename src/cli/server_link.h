@@ -2,6 +2,7 @@
 // The server a command talks to: the one that runs, or a private one inside this process.
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -41,6 +42,9 @@ class ServerLink {
 
 [[nodiscard]] Result<std::vector<ModelRow>> list_models(ApiClient const& api);
 
+/// The names of everything the server has loaded.
+[[nodiscard]] Result<std::set<std::string>> loaded_models(ApiClient const& api);
+
 /// Finds the model a word means, registering it in the primary location first when it is a
 /// repository or a path that nobody registered yet (a remark says so).
 [[nodiscard]] Result<ModelRow> find_or_register(ApiClient const& api, Output const& out,
@@ -49,6 +53,7 @@ class ServerLink {
 /// Loads by registered name, showing download and start as a progress bar on stderr; gives the
 /// server's answer. kCancelled on Ctrl-C: the server goes on, only the waiting ends.
 [[nodiscard]] Result<json::value> load_with_progress(ServerLink const& link,
-                                                     std::string const& name, bool force);
+                                                     std::string const& name, bool force,
+                                                     bool beside = false);
 
 }  // namespace homelab::cli

@@ -20,6 +20,7 @@ class ApiImposter:
             ("GET", "/health"): (200, {"status": "healthy", "gpu_available": False}),
             ("GET", "/api/models"): (200, [MODEL]),
             ("GET", "/api/status"): (200, {"loaded_model": "smol", "performance_logging": True}),
+            ("GET", "/api/engines"): (200, {"engines": [{"model_name": "smol", "current": True}]}),
             ("GET", "/api/jobs"): (200, {"jobs": []}),
         }
         self.chat = ["Hel", "lo"]

@@ -7,16 +7,13 @@ namespace homelab::cli {
 Result<std::vector<care::RegisteredModel>> registered_models(Context const& context) {
   ASSIGN_OR_RETURN(auto link, ServerLink::connect_or_start(context));
   ASSIGN_OR_RETURN(auto const rows, list_models(link.api()));
-  ASSIGN_OR_RETURN(auto const status, link.api().get("/api/status"));
-  auto const* object = status.if_object();
-  if (object == nullptr)
-    return fail(Code::kDataLoss, "the server's status is no object; nobody knows what is loaded");
-  std::string const loaded = get_string(*object, "loaded_model").value_or("");
+  ASSIGN_OR_RETURN(auto const loaded, loaded_models(link.api()));
   std::vector<care::RegisteredModel> models;
   models.reserve(rows.size());
   for (ModelRow const& row : rows)
     models.push_back({row.name, row.hf_path, row.location, row.cache_path,
-                      get_string(row.raw, "current_commit").value_or(""), row.name == loaded});
+                      get_string(row.raw, "current_commit").value_or(""),
+                      loaded.contains(row.name)});
   return models;
 }
 
