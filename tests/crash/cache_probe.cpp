@@ -149,7 +149,11 @@ Status undo(std::span<std::string const> args) {
 }
 
 Status move(std::span<std::string const> args) {
-  return move_repo({args[0], args[1], args[2], {}, {}}).transform([](MoveReport const&) {});
+  MoveRequest request;
+  request.from_hub = args[0];
+  request.to_hub = args[1];
+  request.repo_folder_name = args[2];
+  return move_repo(request).transform([](MoveReport const&) {});
 }
 
 Result<bool> has_right_hash(Path const& file, BlobName const& name) {
