@@ -41,7 +41,7 @@ unit_tests() { # unit_tests PRESET: ctest's own counts are added to ours
 
 python_tests() { # real program, real clients
   HOMELAB_LLM_FAKE_ENGINE=$PWD/build/dev/tests/support/fake_engine/fake_engine \
-    build/venv/bin/python -m pytest -q -ra --junitxml=build/pytest.xml tests/engine tests/functional tests/contract tests/crash
+    build/venv/bin/python -m pytest -q -ra -n "$(nproc)" --dist loadfile --junitxml=build/pytest.xml tests/engine tests/functional tests/contract tests/crash
   local status=$?
   local counts
   counts=$(build/venv/bin/python tools/count_junit.py build/pytest.xml) || return 1
