@@ -28,6 +28,8 @@ function show(node, text) {
 const megabytes = (bytes) =>
   bytes >= 1e9 ? `${(bytes / 1e9).toFixed(2)} GB` : `${(bytes / 1e6).toFixed(1)} MB`;
 
+const counted = (number, one) => `${number} ${one}${number === 1 ? '' : 's'}`;
+
 // --- status and jobs -------------------------------------------------------------------------------------------
 
 const isRunning = (job) => !['done', 'succeeded', 'failed', 'cancelled'].includes(job.state);
@@ -201,8 +203,8 @@ function setUpRegistration() {
 // --- generation ------------------------------------------------------------------------------------------------
 
 function showStats(done) {
-  $('stat-input').textContent = `${done.input_tokens} tokens`;
-  $('stat-output').textContent = `${done.output_tokens} tokens`;
+  $('stat-input').textContent = counted(done.input_tokens, 'token');
+  $('stat-output').textContent = counted(done.output_tokens, 'token');
   $('stat-time').textContent = `${Math.round(done.inference_time_ms)} ms`;
   $('stat-ttft').textContent = done.ttft_ms === null ? 'N/A' : `${Math.round(done.ttft_ms)} ms`;
   $('stat-speed').textContent = `${done.tokens_per_second.toFixed(2)} tok/s`;
