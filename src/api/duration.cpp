@@ -1,6 +1,7 @@
 #include "duration.h"
 
 #include <array>
+#include <cmath>
 #include <utility>
 
 #include "base/strings.h"
@@ -47,6 +48,20 @@ std::optional<std::chrono::seconds> parse_duration(std::string_view text) {
   }
   auto const seconds = std::chrono::duration_cast<std::chrono::seconds>(sum);
   return below_zero ? -seconds : seconds;
+}
+
+Result<std::optional<std::chrono::seconds>> read_keep_alive(json::object const& request) {
+  json::value const* const value = request.if_contains("keep_alive");
+  if (value == nullptr || value->is_null()) return std::nullopt;
+  auto const number = get_double(request, "keep_alive");
+  if (number && std::abs(*number) < static_cast<double>(kLongestS))
+    return std::chrono::seconds(static_cast<std::int64_t>(*number));
+  if (auto const text = get_string(request, "keep_alive")) {
+    if (auto const time = parse_duration(*text)) return time;
+  }
+  return fail(Code::kInvalidArgument,
+              "\"keep_alive\" must be a number of seconds or a duration such as \"5m\"; 0 unloads "
+              "the model at once, -1 keeps it for ever");
 }
 
 }  // namespace homelab::api

@@ -3,7 +3,6 @@
 
 #include <array>
 #include <chrono>
-#include <cmath>
 
 #include "base/strings.h"
 #include "cancel_handle.h"
@@ -182,20 +181,6 @@ Reply show_model(Services const& services, Request const& request) {
   return problem_reply({500, model.error().message});
 }
 
-/// "5m", "300", 300, 0 (at once), -1 (for ever): as Ollama's clients send it.
-Result<std::optional<std::chrono::seconds>> keep_alive_of(json::object const& fields) {
-  json::value const* const value = fields.if_contains("keep_alive");
-  if (!value || value->is_null()) return std::nullopt;
-  if (auto const number = get_double(fields, "keep_alive"); number && std::abs(*number) < 1e9)
-    return std::chrono::seconds(static_cast<std::int64_t>(*number));
-  if (auto const text = get_string(fields, "keep_alive")) {
-    if (auto const time = parse_duration(*text)) return time;
-  }
-  return fail(Code::kInvalidArgument,
-              "\"keep_alive\" must be a number of seconds or a duration such as \"5m\"; 0 unloads "
-              "the model at once, -1 keeps it for ever");
-}
-
 Reply refuse_field(Error const& error, std::string_view field) {
   return problem_reply({400, error.message, "invalid_request_error", json::value(field)});
 }
@@ -207,7 +192,7 @@ Reply forward(SharedServices const& services, Request const& request) {
     return problem_reply({400, body ? "The body must be a JSON object" : body.error().message,
                           "invalid_request_error"});
   engine::ForwardRequest wanted{.method = "POST", .target = request.path, .body = request.body};
-  auto const keep_alive = keep_alive_of(*fields);
+  auto const keep_alive = read_keep_alive(*fields);
   if (!keep_alive) return refuse_field(keep_alive.error(), "keep_alive");
   wanted.keep_alive = *keep_alive;
   if (json::value const* const named = fields->if_contains("model"); named && !named->is_null()) {

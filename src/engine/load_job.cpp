@@ -48,23 +48,17 @@ LoadOutcome LoadJob::run() {
   auto const previous_status = dependencies_.registry.begin_load(start_.model.id);
   if (!previous_status)
     return {fail(Error(previous_status.error()).in("load " + start_.model.model_name)), nullptr};
-  if (start_.previous) stop(*start_.previous);
+  if (start_.previous) stop_process(*start_.previous, options_.stop_grace);
   auto outcome = attempt(*previous_status);
   if (outcome) return std::move(*outcome);
   record_failure(outcome.error(), *previous_status);
   return {fail(as_attempt_error(std::move(outcome).error(), start_.model.model_name)), nullptr};
 }
 
-void LoadJob::stop(LoadedEngine& engine) const {
-  auto const how = engine.process->stop(options_.stop_grace);
-  engine.process.reset();
-  logger("engine")->info("unloaded {} ({})", engine.info.name, os::to_string(how));
-}
-
 Status LoadJob::make_room(EngineShape const& shape, std::uint64_t predicted) {
   auto const needed = memory_.needed_bytes(shape, predicted);
   ASSIGN_OR_RETURN(auto const leaving, start_.make_room(start_.any_size ? 0 : needed));
-  for (auto const& engine : leaving) stop(*engine);
+  for (auto const& engine : leaving) stop_process(*engine, options_.stop_grace);
   return {};
 }
 

@@ -72,7 +72,6 @@ class LoadJob {
   [[nodiscard]] Result<std::shared_ptr<LoadedEngine>> start_engine(Files const& files,
                                                                    ModelFacts const& facts);
   [[nodiscard]] Status make_room(EngineShape const& shape, std::uint64_t predicted);
-  void stop(LoadedEngine& engine) const;
   void record_failure(Error const& error, std::optional<std::string> const& previous_status);
   [[nodiscard]] cache::Path file_named(std::uint64_t number, std::string_view suffix) const;
   void remove_old_logs() const;

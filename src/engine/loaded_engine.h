@@ -1,6 +1,7 @@
 #pragma once
 // The loaded model with its process, shared by the service loop and the requests that run on it.
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -23,5 +24,11 @@ struct LoadedEngine {
   std::optional<Error> ended;  ///< service loop only: why nothing runs here any more
   std::atomic<std::uint64_t> active_requests{0};
 };
+
+/// Why requests on a model that was unloaded end.
+[[nodiscard]] Error unloaded(std::string const& model);
+
+/// Blocks until the process has ended (SIGTERM, `grace`, SIGKILL), and logs how.
+void stop_process(LoadedEngine& engine, std::chrono::milliseconds grace);
 
 }  // namespace homelab::engine

@@ -22,9 +22,6 @@ Error too_many() {
   return {Code::kResourceExhausted,
           "too many requests are waiting for the engine; try again later"};
 }
-Error unloaded(std::string const& model) {
-  return {Code::kAborted, fmt::format("model '{}' was unloaded", model)};
-}
 
 ScheduleOptions schedule_options(Options const& options) {
   ScheduleOptions out;

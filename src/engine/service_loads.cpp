@@ -12,14 +12,6 @@
 #include "service.h"
 
 namespace homelab::engine {
-namespace {
-
-Error unloaded(std::string const& model) {
-  return {Code::kAborted, fmt::format("model '{}' was unloaded", model)};
-}
-
-}  // namespace
-
 Effects Service::start_load(StartLoad const& effect) {
   auto const refused = [this](Error error) {
     last_outcome_ = fail(std::move(error));
@@ -189,9 +181,7 @@ Service::Engine Service::retire(std::string const& model, Error const& reason) {
 void Service::stop_engine(std::string const& model) {
   auto engine = retire(model, unloaded(model));
   stopper_->post_internal([this, engine] {
-    auto const how = engine->process->stop(options_.stop_grace);
-    engine->process.reset();
-    logger("engine")->info("unloaded {} ({})", engine->info.name, os::to_string(how));
+    stop_process(*engine, options_.stop_grace);
     loop_->post_internal([this, engine] { apply(schedule_.engine_stopped(engine->info.name)); });
   });
 }

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <cmath>
 
 #include "../duration.h"
 #include "translate.h"
@@ -20,17 +19,6 @@ std::string model_of(json::object const& request) {
   constexpr std::string_view kLatest = ":latest";
   if (name.ends_with(kLatest)) name.resize(name.size() - kLatest.size());
   return name;
-}
-
-Status read_keep_alive(json::object const& request, Wanted& wanted) {
-  auto const* value = request.if_contains("keep_alive");
-  if (value == nullptr || value->is_null()) return {};
-  if (auto const number = get_double(request, "keep_alive"); number && std::abs(*number) < 1e9) {
-    wanted.keep_alive = std::chrono::seconds(static_cast<std::int64_t>(*number));
-  } else if (auto const text = get_string(request, "keep_alive")) {
-    wanted.keep_alive = parse_duration(*text);
-  }
-  return wanted.keep_alive ? Status{} : bad("keep_alive", "a number of seconds or a duration");
 }
 
 /// Ollama's option and the core's word for it.
@@ -150,7 +138,7 @@ Result<Wanted> begin(json::object const& request) {
   wanted.model = model_of(request);
   if (wanted.model.empty()) return bad("model", "the name of a registered model");
   wanted.stream = get_bool(request, "stream").value_or(true);
-  RETURN_IF_ERROR(read_keep_alive(request, wanted));
+  ASSIGN_OR_RETURN(wanted.keep_alive, read_keep_alive(request));
   RETURN_IF_ERROR(read_options(request, wanted.body));
   RETURN_IF_ERROR(read_format(request, wanted.body));
   RETURN_IF_ERROR(read_think(request, wanted.body));
@@ -205,7 +193,7 @@ Result<Wanted> read_embed(json::object const& request) {
   Wanted wanted;
   wanted.model = model_of(request);
   if (wanted.model.empty()) return bad("model", "the name of a registered model");
-  RETURN_IF_ERROR(read_keep_alive(request, wanted));
+  ASSIGN_OR_RETURN(wanted.keep_alive, read_keep_alive(request));
   wanted.target = "/v1/embeddings";
   wanted.stream = false;
   auto const* input = request.if_contains("input");

@@ -79,7 +79,7 @@ TEST(OllamaRequest, ThinkingIsSwitchedInTheTemplate) {
 TEST(OllamaRequest, KeepAliveIsATimeInAnyForm) {
   EXPECT_EQ(chat(R"({"model":"m","keep_alive":"5m"})").keep_alive, std::chrono::minutes(5));
   EXPECT_EQ(chat(R"({"model":"m","keep_alive":0})").keep_alive, std::chrono::seconds(0));
-  EXPECT_NE(chat_error(R"({"model":"m","keep_alive":"soon"})").find("'keep_alive'"),
+  EXPECT_NE(chat_error(R"({"model":"m","keep_alive":"soon"})").find("\"keep_alive\""),
             std::string::npos);
 }
 
