@@ -237,6 +237,10 @@ Connection::Next Connection::stream_step() {
       wait_read();  // notices when the client leaves
       (void)call_contained("the start of a stream", [&] { start(make_channel(stream_)); });
     }
+    if (written == Io::kBlocked && stream_->broken()) {
+      cut();
+      return Next::kAgain;
+    }
     if (written == Io::kBlocked) return Next::kWaitWrite;
     if (stream_end_queued_) return answer_done();
     stream_->sent();

@@ -83,7 +83,8 @@ bool StreamState::write(std::string bytes) {
   } else {
     queued_ += bytes;
   }
-  if (!std::exchange(wake_sent_, true)) wake_();
+  // The loop may be waiting for a client that reads nothing, with an earlier wake still unanswered.
+  if (!std::exchange(wake_sent_, true) || !fits) wake_();
   return fits;
 }
 
@@ -92,7 +93,7 @@ void StreamState::close(bool ok) {
     std::lock_guard const guard(mutex_);
     if (reader_gone_ || end_ != End::kNotYet) return;
     end_ = ok ? End::kProper : End::kBroken;
-    if (!std::exchange(wake_sent_, true)) wake_();
+    if (!std::exchange(wake_sent_, true) || !ok) wake_();
   }
   gone_.settle();
 }
@@ -108,6 +109,11 @@ StreamState::End StreamState::take(std::string& out, bool chunked) {
     queued_.clear();
   }
   return end_;
+}
+
+bool StreamState::broken() {
+  std::lock_guard const guard(mutex_);
+  return end_ == End::kBroken;
 }
 
 void StreamState::sent() {

@@ -46,6 +46,8 @@ class StreamState {
   /// Moves what is queued into `out` (as one chunk if `chunked`). What was taken counts until
   /// sent().
   End take(std::string& out, bool chunked);
+  /// The writer has given the body up: what waits is not worth waiting for a slow client.
+  bool broken();
   /// All that was taken is in the kernel.
   void sent();
   /// No more reader. Calls the writer's callback unless it had closed.

@@ -57,6 +57,14 @@ def fetch_ok(hub, folder, reference=REPO, *flags, **settings) -> dict:
     return answer
 
 
+def size_now(path: pathlib.Path) -> int:
+    """Bytes of a file that another program may be making, renaming or removing just now; 0 when there is none."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def repo_folder(folder, repo=REPO) -> pathlib.Path:
     return pathlib.Path(folder) / ("models--" + repo.replace("/", "--"))
 

@@ -10,7 +10,7 @@ import subprocess
 import tarfile
 
 import pytest
-from downloads import check_complete, model_files, python_client, repo_folder
+from downloads import check_complete, model_files, python_client, repo_folder, size_now
 from fault_hub import random_bytes
 from running import PROGRAM, command, environment
 
@@ -160,7 +160,7 @@ def test_a_killed_import_is_finished_by_the_next_one(house):
     process.stdin.write(tar[:1_000_000])
     process.stdin.flush()
     blobs = repo_folder(house.second, REPO) / "blobs"
-    while not any(path.stat().st_size for path in blobs.glob("*.homelab.part")) if blobs.exists() else True:
+    while not any(map(size_now, blobs.glob("*.homelab.part"))):
         assert process.poll() is None
     process.send_signal(signal.SIGKILL)
     process.wait()

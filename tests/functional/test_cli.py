@@ -11,7 +11,7 @@ import time
 
 import pytest
 from api_imposter import ApiImposter
-from downloads import repo_folder
+from downloads import repo_folder, size_now
 from fault_hub import random_bytes
 from running import PROGRAM, Server, command, environment, until
 
@@ -207,7 +207,7 @@ def test_pull_stopped_by_ctrl_c_continues_later(hub_house):
     process = subprocess.Popen([PROGRAM, "pull", REPO], cwd=hub_house.folder, env=hub_house.env,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     blobs = repo_folder(hub_house.cache / "hub", REPO) / "blobs"
-    until(lambda: any(part.stat().st_size > 1 << 20 for part in blobs.glob("*part*")), 60, "the first megabyte")
+    until(lambda: any(size_now(part) > 1 << 20 for part in blobs.glob("*part*")), 60, "the first megabyte")
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 1

@@ -1,11 +1,10 @@
 """kill -9 at many points of a download: what is visible is right, and the next run continues where the last stopped."""
 
-import contextlib
 import random
 import threading
 
 import pytest
-from downloads import REPO, check_complete, check_visible_is_right, fetch_ok, model_files, repo_folder, start_fetch
+from downloads import REPO, check_complete, check_visible_is_right, fetch_ok, model_files, repo_folder, size_now, start_fetch
 from fault_hub import random_bytes
 
 BIG = "model-00001-of-00002.safetensors"
@@ -29,9 +28,8 @@ def kept_bytes(folder) -> int:
     """On the disk in files that are fetched in parts. (Small ones are published in batches: all or nothing.)"""
     found = 0
     for file in (repo_folder(folder) / "blobs").glob("*"):
-        with contextlib.suppress(FileNotFoundError):  # it is renamed under our eyes
-            if (size := file.stat().st_size) >= 1000:
-                found += size
+        if (size := size_now(file)) >= 1000:
+            found += size
     return found
 
 
@@ -116,7 +114,7 @@ def test_a_partial_whose_content_was_damaged_meanwhile_is_noticed(fault_hub, rep
     fault_hub.fault(BIG, times=None, delay=0.01)
     partial = repo_folder(folder) / "blobs" / f"{repo.blob_name(BIG)}.homelab.part"
     process = start_fetch(fault_hub, folder)
-    kill_when(process, lambda: partial.exists() and partial.stat().st_size > 1_000_000)
+    kill_when(process, lambda: size_now(partial) > 1_000_000)
     content = bytearray(partial.read_bytes())
     content[100] ^= 1
     partial.write_bytes(content)
@@ -148,5 +146,5 @@ def test_a_slow_link_loses_no_more_than_a_moment(fault_hub, repo, tmp_path):
     partial = repo_folder(folder) / "blobs" / f"{repo.blob_name(BIG)}.homelab.part"
     sizes = set()
     process = start_fetch(fault_hub, folder)
-    kill_when(process, lambda: sizes.add(partial.stat().st_size if partial.exists() else 0) or len(sizes) > 2)
+    kill_when(process, lambda: sizes.add(size_now(partial)) or len(sizes) > 2)
     assert max(sizes) < 256 << 10

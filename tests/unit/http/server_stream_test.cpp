@@ -191,6 +191,28 @@ TEST(ServerStream, StopsAWriterThatIsFarAheadOfItsClient) {
   EXPECT_FALSE(channel->write("x"));
 }
 
+TEST(ServerStream, StopsAWriterWhoseClientReadsNothingAtAll) {
+  ServerOptions options;
+  options.stream_buffer_bytes = 64 * 1024;
+  options.body_timeout = std::chrono::hours(1);
+  StreamServer server(options);
+  RawClient client(server.running.port());
+  client.send(get("/"));
+  Channel const channel = server.channel();
+  std::promise<void> gone;
+  channel->on_client_gone([&] { gone.set_value(); });
+  // Slow enough that the server sends each piece before the next comes, until the kernel's buffers
+  // are full: the connection then waits for the client, not for the writer.
+  std::string const piece(16 * 1024, 'p');
+  std::size_t written = 0;
+  while (written < 10000 && channel->write(piece)) {
+    ++written;
+    std::this_thread::sleep_for(std::chrono::microseconds(300));
+  }
+  EXPECT_LT(written, 10000U);
+  wait(gone.get_future());
+}
+
 TEST(ServerStream, TakesOnePieceLargerThanTheBound) {
   ServerOptions options;
   options.stream_buffer_bytes = 1000;
