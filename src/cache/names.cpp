@@ -16,10 +16,17 @@ constexpr std::size_t kMaxSegmentBytes = 255;
 constexpr std::size_t kMaxPathBytes = 1024;
 constexpr std::string_view kModelPrefix = "models--";
 
+constexpr std::array<bool, 256> kLowerHex = [] {
+  std::array<bool, 256> table{};
+  for (char const c : std::string_view("0123456789abcdef"))
+    table.at(static_cast<unsigned char>(c)) = true;
+  return table;
+}();
+
 bool is_lower_hex(std::string_view text) {
   // Without a way out: every blob of a cache comes through here, and nearly all are right.
   bool good = true;
-  for (char const c : text) good &= (c >= '0' && c <= '9') | (c >= 'a' && c <= 'f');
+  for (char const c : text) good &= kLowerHex[static_cast<unsigned char>(c)];
   return good;
 }
 

@@ -11,7 +11,9 @@ namespace homelab::cache::sharing {
 namespace {
 
 bool may_be_shared(BlobFacts const& blob) {
-  return blob.hash && blob.hash->is_sha256() && !blob.in_shared_store && blob.size_bytes > 0;
+  if (blob.in_shared_store || blob.size_bytes == 0) return false;
+  auto const hash = blob.hash();
+  return hash && hash->is_sha256();
 }
 
 /// The first 16 digits of a sha256 as a number: enough to say which names may be there twice.
@@ -37,7 +39,7 @@ Result<Candidates> find_candidates(std::vector<Path> const& hub_folders) {
   std::vector<std::uint64_t> names;
   auto const note = [&](RepoScan const& repo) -> Status {
     for (auto const& blob : repo.blobs)
-      if (may_be_shared(blob)) names.push_back(short_form(*blob.hash));
+      if (may_be_shared(blob)) names.push_back(short_form(*blob.hash()));
     return {};
   };
   ASSIGN_OR_RETURN(Usage const usage, measure(hub_folders, note));
@@ -45,9 +47,9 @@ Result<Candidates> find_candidates(std::vector<Path> const& hub_folders) {
   std::map<Key, std::vector<Place>> found;
   auto const collect = [&](RepoScan const& repo) -> Status {
     for (auto const& blob : repo.blobs) {
-      if (!may_be_shared(blob) || !std::ranges::binary_search(names, short_form(*blob.hash)))
+      if (!may_be_shared(blob) || !std::ranges::binary_search(names, short_form(*blob.hash())))
         continue;
-      found[Key{*blob.hash, blob.size_bytes, blob.identity.device}].push_back(
+      found[Key{*blob.hash(), blob.size_bytes, blob.identity.device}].push_back(
           {repo.folder, blob.identity, blob.size_bytes, blob.disk_bytes, blob.names});
     }
     return {};

@@ -1,6 +1,8 @@
 #include "bytes.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cstring>
 
 namespace homelab::cache::index {
@@ -12,8 +14,21 @@ constexpr std::string_view kDigits = "0123456789abcdef";
 bool is_hex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }
 unsigned value_of(char c) { return static_cast<unsigned>(c <= '9' ? c - '0' : c - 'a' + 10); }
 
+/// The two digits of each byte: a list of many repositories writes out every blob's name.
+constexpr std::array<std::array<char, 2>, 256> kDigitPairs = [] {
+  std::array<std::array<char, 2>, 256> pairs{};
+  for (std::size_t byte = 0; byte < pairs.size(); ++byte)
+    pairs.at(byte) = {kDigits[byte >> 4U], kDigits[byte & 0xfU]};
+  return pairs;
+}();
+
+/// Eight bytes, lowest first.
 std::uint64_t word_at(char const* bytes) {
   std::uint64_t word = 0;
+  if constexpr (std::endian::native == std::endian::little) {
+    std::memcpy(&word, bytes, kWord);
+    return word;
+  }
   for (unsigned i = 0; i < kWord; ++i)
     word |= std::uint64_t{static_cast<unsigned char>(bytes[i])} << (8U * i);
   return word;
@@ -90,9 +105,8 @@ std::string ByteReader::text(std::size_t max_bytes) {
   if (!hex) return std::string(bytes);
   out.resize(size);
   for (std::size_t i = 0; i < bytes.size(); ++i) {
-    auto const byte = static_cast<unsigned char>(bytes[i]);
-    out[2 * i] = kDigits[byte >> 4U];
-    out[2 * i + 1] = kDigits[byte & 0xfU];
+    auto const& pair = kDigitPairs[static_cast<unsigned char>(bytes[i])];
+    std::memcpy(&out[2 * i], pair.data(), pair.size());
   }
   return out;
 }

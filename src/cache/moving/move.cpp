@@ -74,7 +74,7 @@ Status check_movable(RepoScan const& scan) {
       if (entry.state == EntryFacts::State::kFile)
         return only_by_rename(path, "is a file instead of a link");
       if (!RepoPath::parse(entry.path)) return only_by_rename(path, "has a name no Hub would give");
-      if (!scan.blobs.at(entry.blob.value_or(0)).hash)
+      if (!scan.blobs.at(entry.blob.value_or(0)).hash())
         return only_by_rename(path, "has content whose name is no hash");
     }
   }
@@ -216,7 +216,7 @@ class Mover {
       plan.total_bytes += blob.size_bytes;
       bool const is_copied = plan.method == MoveMethod::kCopy ||
                              (plan.method == MoveMethod::kLink && blob.in_shared_store);
-      if (is_copied && blob.hash && !has_blob(sides_.to ? &*sides_.to : nullptr, blob))
+      if (is_copied && blob.hash() && !has_blob(sides_.to ? &*sides_.to : nullptr, blob))
         plan.copy_bytes += blob.size_bytes;
     }
     if (plan.method != MoveMethod::kRename) plan.left_behind = left_behind();
@@ -225,7 +225,7 @@ class Mover {
   [[nodiscard]] std::vector<std::string> left_behind() const {
     std::vector<std::string> out;
     for (BlobFacts const& blob : sides_.from.blobs)
-      if (!blob.hash) out.push_back("blobs/" + blob.name);
+      if (!blob.hash()) out.push_back("blobs/" + blob.name);
     for (Leftover const& left : sides_.from.leftovers)
       out.push_back(left.path.lexically_relative(sides_.from.folder).string());
     for (RevisionFacts const& revision : sides_.from.revisions)
@@ -283,7 +283,7 @@ class Mover {
         RepoWriter const writer,
         RepoWriter::open_repo(request_.to_hub, RepoFolder(request_.to_hub, id, sides_.from.type)));
     for (BlobFacts const& blob : sides_.from.blobs)
-      if (blob.hash) RETURN_IF_ERROR(bring(source, writer, blob));
+      if (blob.hash()) RETURN_IF_ERROR(bring(source, writer, blob));
     RETURN_IF_ERROR(writer.sync_blobs());
     for (RevisionFacts const& revision : sides_.from.revisions)
       RETURN_IF_ERROR(show(source, writer, revision));
@@ -297,7 +297,7 @@ class Mover {
   }
 
   Status bring(RepoFolder const& source, RepoWriter const& writer, BlobFacts const& blob) {
-    BlobName const& name = *blob.hash;
+    BlobName const name = *blob.hash();
     if (writer.has_blob(name, blob.size_bytes)) return {};
     ASSIGN_OR_RETURN(auto const lock, writer.lock(name, request_.cancelled));
     if (writer.has_blob(name, blob.size_bytes)) return {};
@@ -325,9 +325,10 @@ class Mover {
 
   /// The partial is ours as any download's: kept when we are stopped, hashed again when continued.
   Status copy(RepoFolder const& source, RepoWriter const& writer, BlobFacts const& blob) {
-    ASSIGN_OR_RETURN(os::UniqueFd const from,
-                     os::open_file(source.blob_path(*blob.hash), O_RDONLY | O_NONBLOCK));
-    ASSIGN_OR_RETURN(PartialBlob partial, writer.open_partial(*blob.hash, blob.size_bytes));
+    BlobName const name = *blob.hash();
+    Path const path = source.blob_path(name);
+    ASSIGN_OR_RETURN(os::UniqueFd const from, os::open_file(path, O_RDONLY | O_NONBLOCK));
+    ASSIGN_OR_RETURN(PartialBlob partial, writer.open_partial(name, blob.size_bytes));
     done_ += partial.written_bytes();
     std::vector<std::byte> buffer(kPieceBytes);
     while (partial.written_bytes() < blob.size_bytes) {
@@ -336,9 +337,8 @@ class Mover {
       ssize_t const got = ::pread(from.get(), buffer.data(), buffer.size(),
                                   static_cast<off_t>(partial.written_bytes()));
       if (got < 0 && errno == EINTR) continue;
-      if (got < 0) return fail_errno("read", source.blob_path(*blob.hash).string(), errno);
-      if (got == 0)
-        return fail(Code::kDataLoss, source.blob_path(*blob.hash).string() + " became shorter");
+      if (got < 0) return fail_errno("read", path.string(), errno);
+      if (got == 0) return fail(Code::kDataLoss, path.string() + " became shorter");
       auto const bytes = std::span(buffer).first(static_cast<std::size_t>(got));
       RETURN_IF_ERROR(partial.append(bytes));
       done_ += bytes.size();
@@ -347,8 +347,8 @@ class Mover {
     }
     auto committed = writer.commit(std::move(partial), false);
     if (committed) return {};
-    return fail(std::move(committed).error().in(fmt::format(
-        "{} is damaged; the source was left as it is", source.blob_path(*blob.hash).string())));
+    return fail(std::move(committed).error().in(
+        fmt::format("{} is damaged; the source was left as it is", path.string())));
   }
 
   /// Links, listing and absences of one revision.
@@ -358,7 +358,7 @@ class Mover {
     for (EntryFacts const& entry : revision.entries) {
       if (!entry.blob || entry.state != EntryFacts::State::kLink) continue;
       ASSIGN_OR_RETURN(RepoPath path, RepoPath::parse(entry.path));
-      links.push_back({std::move(path), *sides_.from.blobs.at(*entry.blob).hash});
+      links.push_back({std::move(path), *sides_.from.blobs.at(*entry.blob).hash()});
     }
     RETURN_IF_ERROR(writer.link_all(revision.commit, links));
     if (auto const tree = source.read_tree(revision.commit); tree && *tree)

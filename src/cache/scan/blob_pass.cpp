@@ -47,7 +47,6 @@ std::optional<std::string> payload_of(std::string_view text, Path const& blobs, 
 BlobFacts blob_facts(std::string name, struct stat const& content) {
   BlobFacts facts;
   facts.name = std::move(name);
-  if (auto hash = BlobName::parse(facts.name)) facts.hash = std::move(*hash);
   facts.size_bytes = size_bytes(content);
   facts.disk_bytes = disk_bytes(content);
   facts.modified_ns = to_ns(content.st_mtim);
@@ -98,7 +97,7 @@ void BlobPass::add(std::string_view name, struct stat const& content, bool in_st
   auto& blobs = findings_.scan.blobs;
   BlobFacts facts = blob_facts(std::string(name), content);
   facts.in_shared_store = in_store;
-  if (facts.hash && facts.size_bytes == 0 && name != kEmptySha256 && name != kEmptyGit)
+  if (facts.hash() && facts.size_bytes == 0 && name != kEmptySha256 && name != kEmptyGit)
     findings_.problem(folder_.shown / name, "is empty, but its name is the hash of some content");
   if (!in_store && facts.names > 1) {
     // Noted here only; RepoScan counts the blocks of blobs.

@@ -257,6 +257,12 @@ std::string_view to_string(RepoType type) {
   return "model";
 }
 
+std::optional<BlobName> BlobFacts::hash() const {
+  auto parsed = BlobName::parse(name);
+  if (!parsed) return std::nullopt;
+  return std::move(*parsed);
+}
+
 std::uint64_t RepoScan::size_bytes() const {
   std::set<FileIdentity> seen;
   std::uint64_t sum = plain_bytes;

@@ -32,7 +32,7 @@ Status check_entry(RepoScan const& scan, RevisionFacts const& revision, EntryFac
   if (entry.state == EntryFacts::State::kOutside) return unusual(path, "leads out of the cache");
   if (entry.state == EntryFacts::State::kFile) return unusual(path, "is a file, not a link");
   if (!RepoPath::parse(entry.path)) return unusual(path, "has a name that no Hub gives");
-  if (!scan.blobs.at(entry.blob.value_or(0)).hash)
+  if (!scan.blobs.at(entry.blob.value_or(0)).hash())
     return unusual(path, "has content whose name is no hash");
   return {};
 }
@@ -121,8 +121,8 @@ class RepoPlanner {
       RETURN_IF_ERROR(check_entry(scan, facts, entry));
       BlobFacts const& blob = scan.blobs.at(*entry.blob);
       ASSIGN_OR_RETURN(RepoPath path, RepoPath::parse(entry.path));
-      revision.files.push_back({std::move(path), *blob.hash});
-      blobs.emplace(*blob.hash, blob.size_bytes);
+      revision.files.push_back({std::move(path), *blob.hash()});
+      blobs.emplace(*blob.hash(), blob.size_bytes);
     }
     if (revision.files.empty()) {
       left_out_.push_back(

@@ -35,8 +35,8 @@ class Planner {
 
  private:
   void add_blob(BlobFacts const& blob) {
-    if (blob.hash) {
-      plan_.tasks.push_back({"blobs/" + blob.name, *blob.hash, blob.size_bytes});
+    if (blob.hash()) {
+      plan_.tasks.push_back({"blobs/" + blob.name, *blob.hash(), blob.size_bytes});
       return;
     }
     auto& finding = add(Kind::kUncheckable, scan_.folder / "blobs" / blob.name,

@@ -1,8 +1,9 @@
 #include <fmt/format.h>
 
+#include <chrono>
+
 #include "../table.h"
 #include "base/strings.h"
-#include "base/time.h"
 #include "repo_rows.h"
 
 namespace homelab::cli {
@@ -14,7 +15,11 @@ using care::word_of;
 
 std::string time_text(std::int64_t ns) {
   if (ns == 0) return "-";
-  return to_iso_utc(UtcTime(std::chrono::microseconds(ns / 1000))).substr(0, 10);
+  auto const day = std::chrono::floor<std::chrono::days>(
+      std::chrono::sys_time<std::chrono::nanoseconds>(std::chrono::nanoseconds(ns)));
+  std::chrono::year_month_day const date{day};
+  return fmt::format("{:04}-{:02}-{:02}", static_cast<int>(date.year()),
+                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()));
 }
 
 }  // namespace

@@ -34,7 +34,6 @@ struct FileIdentity {
 /// What stands under one name in blobs/.
 struct BlobFacts {
   std::string name;              ///< as on disk
-  std::optional<BlobName> hash;  ///< when the name is one; foreign endpoints wrote others
   std::uint64_t size_bytes = 0;  ///< of the content
   std::uint64_t disk_bytes = 0;  ///< blocks that it occupies
   std::int64_t modified_ns = 0;  ///< since 1970, UTC
@@ -43,6 +42,9 @@ struct BlobFacts {
   bool in_shared_store = false;
   std::uint64_t names = 1;  ///< hard links that the content has, here and elsewhere
   std::size_t entries = 0;  ///< snapshot entries that lead to it; 0: nobody needs it, if `complete`
+
+  /// When the name is one; foreign endpoints wrote others.
+  [[nodiscard]] std::optional<BlobName> hash() const;
 };
 
 /// One path of a revision.

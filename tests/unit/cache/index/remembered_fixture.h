@@ -19,7 +19,7 @@ inline std::string text_of(RepoScan const& scan) {
                   scan.plain_bytes, scan.plain_accessed_ns, scan.complete, scan.own_disk_bytes());
   for (auto const& blob : scan.blobs)
     out += fmt::format("blob {} {} {} {} {} {} {}.{} {} {} {}\n", blob.name,
-                       blob.hash ? blob.hash->text() : "-", blob.size_bytes, blob.disk_bytes,
+                       blob.hash() ? blob.hash()->text() : "-", blob.size_bytes, blob.disk_bytes,
                        blob.modified_ns, blob.accessed_ns, blob.identity.device,
                        blob.identity.inode, blob.in_shared_store, blob.names, blob.entries);
   for (auto const& revision : scan.revisions)

@@ -271,7 +271,7 @@ TEST_F(ScanTest, BlobsThatNoSnapshotNeedsHaveNoEntries) {
   ASSERT_EQ(found.blobs.size(), 3U);
   for (auto const& blob : found.blobs) {
     EXPECT_EQ(blob.entries, blob.name == sha256_hex("used") ? 1U : 0U) << blob.name;
-    EXPECT_EQ(blob.hash.has_value(), blob.name != "5d41402abc-12") << blob.name;
+    EXPECT_EQ(blob.hash().has_value(), blob.name != "5d41402abc-12") << blob.name;
   }
 }
 
