@@ -16,6 +16,7 @@
 #include "hub/downloader.h"
 #include "mirror/mirror.h"
 #include "registry/registry.h"
+#include "registry/upkeep.h"
 
 namespace homelab {
 namespace {
@@ -81,6 +82,7 @@ class RunningApplication final : public Application {
   ~RunningApplication() override { RunningApplication::stop(std::chrono::milliseconds(0)); }
 
   Status build(Options const& options) {
+    if (options.recover_interrupted_loads) RETURN_IF_ERROR(set_aside_damaged_database());
     ASSIGN_OR_RETURN(registry_, registry::Registry::open(settings_.database_path()));
     if (options.recover_interrupted_loads) RETURN_IF_ERROR(recover_interrupted_loads());
     client_ = http::Client::create({.user_agent = "homelab-llm/" HOMELAB_VERSION});
@@ -112,6 +114,24 @@ class RunningApplication final : public Application {
         if (!loaded) logger("engine")->error("preload of {}: {}", name, loaded.error().message);
       });
     }
+  }
+
+  Status set_aside_damaged_database() {
+    auto const file = settings_.database_path();
+    ASSIGN_OR_RETURN(auto const aside, registry::set_aside_if_damaged(file));
+    if (!aside) return {};
+    auto const backup = registry::newest_backup(file);
+    logger("registry")
+        ->error(
+            "the database {} is damaged; it is kept as {}, and the server begins with an empty "
+            "one. Model files are not affected. {}",
+            file.string(), aside->string(),
+            backup ? fmt::format("To go back to the newest copy, stop the server and run: "
+                                 "homelab-llm db restore {}",
+                                 backup->string())
+                   : "There is no copy to restore: register the models again (homelab-llm cache ls "
+                     "shows them)");
+    return {};
   }
 
   Status recover_interrupted_loads() {

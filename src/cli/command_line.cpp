@@ -45,6 +45,7 @@ struct Draft {
   RmCommand rm;
   UpdateCommand update;
   ExplainCommand explain;
+  std::string database_file;
   std::vector<std::string> words;
   int max_tokens = 0;
   double temperature = 0;
@@ -65,10 +66,12 @@ class Parser {
   void add_generation_commands();
   void add_file_commands();
   void add_update();
+  void add_database();
   void add_location(CLI::App* app, std::string& location);
   void add_sampling(CLI::App* app);
   [[nodiscard]] Result<Command> chosen();
   [[nodiscard]] Result<Command> registration();
+  [[nodiscard]] Command database_command() const;
   void fill(SamplingOptions& sampling, CLI::App const& app) const;
   void take_path(std::string& location, std::optional<std::string>& path) const;
   [[nodiscard]] GlobalOptions global_options();
@@ -91,6 +94,7 @@ Parser::Parser(std::string const& version) {
   add_model_commands();
   add_file_commands();
   add_update();
+  add_database();
   cache_ = std::make_unique<CacheParser>(app_);
 }
 
@@ -292,6 +296,31 @@ void Parser::add_update() {
   update->add_flag("--dry-run", draft_.update.dry_run, "Say what would be done");
 }
 
+void Parser::add_database() {
+  auto* database = app_.add_subcommand("db", "Look after the registry's database");
+  database->require_subcommand(1);
+  database->fallthrough();
+  auto const add_to = [&](char const* name, char const* about, char const* examples) {
+    auto* added = database->add_subcommand(name, about);
+    added->footer(examples);
+    return added;
+  };
+  add_to("check", "Read all of it and say whether it is whole; changes nothing",
+         "Examples:\n  homelab-llm db check\n  homelab-llm db check "
+         "models.db.backup-4-20260131T120000Z\n"
+         "Exit code 1 when it is damaged.")
+      ->add_option("FILE", draft_.database_file, "Another database, a copy for example");
+  add_to("backup", "Make a copy, also while the server runs",
+         "Examples:\n  homelab-llm db backup\n  homelab-llm db backup /mnt/nas/models.db\n"
+         "Without FILE it stands beside the database with the date in its name.")
+      ->add_option("FILE", draft_.database_file, "Where to; must not exist");
+  add_to("restore", "Put a copy back; what stood there is kept under another name",
+         "Examples:\n  homelab-llm db restore models.db.backup-4-20260131T120000Z\n"
+         "Stop the server first.")
+      ->add_option("FILE", draft_.database_file, "The copy")
+      ->required();
+}
+
 void Parser::fill(SamplingOptions& sampling, CLI::App const& app) const {
   if (app.count("--max-tokens") > 0) sampling.max_tokens = draft_.max_tokens;
   if (app.count("--temperature") > 0) sampling.temperature = draft_.temperature;
@@ -320,6 +349,15 @@ Result<Command> Parser::registration() {
   return command;
 }
 
+Command Parser::database_command() const {
+  std::string const word = app_.get_subcommands().at(0)->get_subcommands().at(0)->get_name();
+  std::optional<std::filesystem::path> file;
+  if (!draft_.database_file.empty()) file = draft_.database_file;
+  if (word == "backup") return DbBackupCommand{file};
+  if (word == "restore") return DbRestoreCommand{draft_.database_file};
+  return DbCheckCommand{file};
+}
+
 /// Commands that are a word alone.
 Command const* find_word(std::string const& name) {
   static std::map<std::string, Command> const words{{"serve", ServeCommand{}},
@@ -340,6 +378,7 @@ Result<Command> Parser::chosen() {
   if (name == "load") return draft_.load;
   if (name == "unload") return draft_.unload;
   if (name == "cache") return cache_->chosen();
+  if (name == "db") return database_command();
   if (name == "show") return draft_.show;
   if (name == "rm") return draft_.rm;
   if (name == "update") return draft_.update;

@@ -1,6 +1,7 @@
 #pragma once
 // What was asked for on the command line, as plain values. The parser knows CLI11; nothing else
 // does.
+#include <filesystem>
 #include <map>
 #include <optional>
 #include <string>
@@ -81,16 +82,26 @@ struct UpdateCommand {
   std::optional<std::string> to;    ///< revision instead of the newest
   std::optional<std::size_t> keep;  ///< revisions to keep afterwards
 };
+struct DbCheckCommand {
+  std::optional<std::filesystem::path> file;  ///< unset: DATABASE_PATH
+};
+struct DbBackupCommand {
+  std::optional<std::filesystem::path> to;  ///< unset: beside the database, with the date
+};
+struct DbRestoreCommand {
+  std::filesystem::path from;
+};
 struct ExplainCommand {
   std::string model;  ///< empty = settings and locations
 };
 struct DoctorCommand {};
 struct VersionCommand {};
 
-using Command = std::variant<ServeCommand, MirrorCommand, RegisterCommand, PullCommand, LoadCommand,
-                             UnloadCommand, RunCommand, GenerateCommand, LsCommand, PsCommand,
-                             ShowCommand, RmCommand, UpdateCommand, CacheCommand, ExplainCommand,
-                             DoctorCommand, VersionCommand>;
+using Command =
+    std::variant<ServeCommand, MirrorCommand, RegisterCommand, PullCommand, LoadCommand,
+                 UnloadCommand, RunCommand, GenerateCommand, LsCommand, PsCommand, ShowCommand,
+                 RmCommand, UpdateCommand, CacheCommand, DbCheckCommand, DbBackupCommand,
+                 DbRestoreCommand, ExplainCommand, DoctorCommand, VersionCommand>;
 
 struct CommandLine {
   GlobalOptions global;

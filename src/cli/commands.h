@@ -29,6 +29,10 @@ using Outcome = Result<int>;
 [[nodiscard]] Outcome execute(Context const& context, PullCommand const& command);
 // update.cpp
 [[nodiscard]] Outcome execute(Context const& context, UpdateCommand const& command);
+// database.cpp
+[[nodiscard]] Outcome execute(Context const& context, DbCheckCommand const& command);
+[[nodiscard]] Outcome execute(Context const& context, DbBackupCommand const& command);
+[[nodiscard]] Outcome execute(Context const& context, DbRestoreCommand const& command);
 // explain.cpp
 [[nodiscard]] Outcome execute(Context const& context, ExplainCommand const& command);
 // doctor/doctor.cpp

@@ -1,6 +1,5 @@
 #include "migrations.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sqlite3.h>
 
@@ -14,8 +13,8 @@
 #include <vector>
 
 #include "base/log.h"
-#include "base/os/file.h"
 #include "base/time.h"
+#include "copies.h"
 
 namespace homelab::registry {
 namespace {
@@ -40,10 +39,6 @@ std::vector<EmbeddedRange> const& migrations() {
 }
 
 std::string sql_of(EmbeddedRange const& migration) { return {migration.begin, migration.end}; }
-
-int schema_of(SQLite::Database& database) {
-  return database.execAndGet("PRAGMA user_version").getInt();
-}
 
 struct Column {
   std::string name;
@@ -107,7 +102,37 @@ std::vector<std::string> tables_of(SQLite::Database& database) {
   return names;
 }
 
-Status check_owner(SQLite::Database& database, std::filesystem::path const& file, int schema) {
+Status check_health(SQLite::Database& database, std::filesystem::path const& file) {
+  std::string const answer = database.execAndGet("PRAGMA quick_check(1)").getString();
+  if (answer == "ok") return {};
+  return fail(
+      Code::kDataLoss,
+      fmt::format("the database {} is damaged ({}); it was not touched. Put a backup in its "
+                  "place, or move it away to begin anew",
+                  file.string(), answer));
+}
+
+Result<std::filesystem::path> back_up(std::filesystem::path const& file, int schema) {
+  std::filesystem::path copy = backup_name(file, schema);
+  Status copied = copy_database(file, copy);
+  if (copied) return copy;
+  return fail(std::move(copied).error().in("before its upgrade"));
+}
+
+void run_one(SQLite::Database& database, int number) {
+  database.exec(sql_of(migrations()[static_cast<std::size_t>(number - 1)]));
+  if (number == 1) add_missing_columns(database);
+  database.exec(fmt::format("PRAGMA user_version = {}", number));
+}
+
+}  // namespace
+
+int schema_of(SQLite::Database& database) {
+  return database.execAndGet("PRAGMA user_version").getInt();
+}
+
+Status check_owner(SQLite::Database& database, std::filesystem::path const& file) {
+  int const schema = schema_of(database);
   if (schema > newest_schema()) {
     return fail(
         Code::kFailedPrecondition,
@@ -127,71 +152,19 @@ Status check_owner(SQLite::Database& database, std::filesystem::path const& file
           file.string(), tables.front()));
 }
 
-Status check_health(SQLite::Database& database, std::filesystem::path const& file) {
-  std::string const answer = database.execAndGet("PRAGMA quick_check(1)").getString();
-  if (answer == "ok") return {};
-  return fail(
-      Code::kDataLoss,
-      fmt::format("the database {} is damaged ({}); it was not touched. Put a backup in its "
-                  "place, or move it away to begin anew",
-                  file.string(), answer));
-}
-
-std::filesystem::path backup_name(std::filesystem::path const& file, int schema) {
-  std::string stamp;
-  for (char const c : to_iso_utc(utc_now()).substr(0, 19))
-    if (c != '-' && c != ':') stamp.push_back(c);
-  return fmt::format("{}.backup-{}-{}Z", file.string(), schema, stamp);
-}
-
-/// A copy through a second connection, while the caller holds the write lock: nobody can write
-/// between copy and change.
-Status copy_database(std::filesystem::path const& file, std::filesystem::path const& copy) {
-  ASSIGN_OR_RETURN(Connection const reader, open_connection(file, false));
-  {
-    SQLite::Statement statement(*reader, "VACUUM INTO ?");
-    statement.bind(1, copy.string());
-    statement.exec();
-  }
-  // The copy must survive a power cut during the change; SQLite does not sync it.
-  ASSIGN_OR_RETURN(os::UniqueFd const written, os::open_file(copy, O_RDONLY));
-  RETURN_IF_ERROR(os::sync_data(written.get()));
-  return os::sync_folder(copy.parent_path());
-}
-
-Result<std::filesystem::path> back_up(std::filesystem::path const& file, int schema) {
-  std::filesystem::path copy = backup_name(file, schema);
-  if (std::filesystem::exists(copy))
-    return fail(Code::kAlreadyExists,
-                fmt::format("the backup {} exists already; move it away", copy.string()));
-  Status copied = contain([&] { return copy_database(file, copy); });
-  if (copied) return copy;
-  RETURN_IF_ERROR(os::remove_file(copy));
-  return fail(std::move(copied).error().in(
-      fmt::format("copy the database {} to {} before its upgrade", file.string(), copy.string())));
-}
-
-void run_one(SQLite::Database& database, int number) {
-  database.exec(sql_of(migrations()[static_cast<std::size_t>(number - 1)]));
-  if (number == 1) add_missing_columns(database);
-  database.exec(fmt::format("PRAGMA user_version = {}", number));
-}
-
-}  // namespace
-
 int newest_schema() { return static_cast<int>(migrations().size()); }
 
 Result<std::optional<std::filesystem::path>> migrate(SQLite::Database& database,
                                                      std::filesystem::path const& file) {
   std::optional<std::filesystem::path> backup;
-  RETURN_IF_ERROR(check_owner(database, file, schema_of(database)));
+  RETURN_IF_ERROR(check_owner(database, file));
   if (schema_of(database) == newest_schema()) return backup;
   database.createFunction("homelab_local_to_utc", 1, true, nullptr, local_to_utc_function, nullptr,
                           nullptr, nullptr);
   WriteTransaction transaction(database);
   // Asked again under the lock: another process may have done the work while we waited.
+  RETURN_IF_ERROR(check_owner(database, file));
   int const schema = schema_of(database);
-  RETURN_IF_ERROR(check_owner(database, file, schema));
   if (!tables_of(database).empty() && schema < newest_schema()) {
     RETURN_IF_ERROR(check_health(database, file));
     ASSIGN_OR_RETURN(backup, back_up(file, schema));

@@ -11,6 +11,11 @@ namespace homelab::registry {
 
 /// Version that this program works with.
 [[nodiscard]] int newest_schema();
+/// Version of an open database; 0: of the original program, or empty.
+[[nodiscard]] int schema_of(SQLite::Database& database);
+/// kFailedPrecondition: made by a newer version, or a database of something else. An empty one is
+/// ours.
+[[nodiscard]] Status check_owner(SQLite::Database& database, std::filesystem::path const& file);
 
 /// Brings the file to newest_schema(). An existing database is checked and copied to
 /// "<file>.backup-<version>-<UTC time>" before the first change; gives the copy's path then.
