@@ -9,12 +9,13 @@ namespace homelab::api {
 using SharedServices = std::shared_ptr<Services const>;
 
 /// The original's contract (§2): /api/models, /api/status, /api/orchestrate, /api/generate,
-/// /api/config, /api/cache, /health.
+/// /api/analytics, /api/config, /api/cache, /health.
 void add_model_routes(http::Router& router, SharedServices const& services);
 void add_config_routes(http::Router& router, SharedServices const& services);
 void add_update_routes(http::Router& router, SharedServices const& services);
 void add_model_update_routes(http::Router& router, SharedServices const& services);
 void add_orchestration_routes(http::Router& router, SharedServices const& services);
+void add_analytics_routes(http::Router& router, SharedServices const& services);
 void add_generation_routes(http::Router& router, SharedServices const& services);
 void add_system_routes(http::Router& router, SharedServices const& services);
 void add_cache_routes(http::Router& router, SharedServices const& services);

@@ -1,4 +1,4 @@
-// What the owner says about a model: PATCH /api/models/{name}/config (contract §2.2).
+// What the owner says about a model: PATCH /api/models/{name}/config and /metadata (contract §2.3).
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -49,11 +49,40 @@ Reply change_config(Services const& services, Request const& request) {
   return json_reply(200, model_json(*changed));
 }
 
+Reply change_metadata(Services const& services, Request const& request) {
+  BodyReader body(request);
+  registry::MetadataChange change;
+  auto const number = [&](std::string_view field, registry::MetadataChange::Number& into) {
+    auto value = body.optional_number(field, std::nullopt);
+    if (body.fields().contains(field)) into = value;
+  };
+  number("mmlu_score", change.mmlu_score);
+  number("gpqa_score", change.gpqa_score);
+  number("hellaswag_score", change.hellaswag_score);
+  number("humaneval_score", change.humaneval_score);
+  number("mbpp_score", change.mbpp_score);
+  number("math_score", change.math_score);
+  number("truthfulqa_score", change.truthfulqa_score);
+  number("perplexity", change.perplexity);
+  number("max_throughput_tokens_sec", change.max_throughput_tokens_sec);
+  number("avg_latency_ms", change.avg_latency_ms);
+  auto quantization = body.optional_text("quantization");
+  if (body.fields().contains("quantization")) change.quantization = std::move(quantization);
+  if (auto rejection = body.rejection()) return *std::move(rejection);
+  auto const model = services.registry.find(trim(request.path_value("name")));
+  if (!model) return error_reply(model.error());
+  auto const changed = services.registry.set_metadata(model->id, change);
+  if (!changed) return error_reply(changed.error());
+  return json_reply(200, model_json(*changed));
+}
+
 }  // namespace
 
 void add_config_routes(http::Router& router, SharedServices const& services) {
   router.add("PATCH", "/api/models/{name}/config",
              [services](Request const& request) { return change_config(*services, request); });
+  router.add("PATCH", "/api/models/{name}/metadata",
+             [services](Request const& request) { return change_metadata(*services, request); });
 }
 
 }  // namespace homelab::api

@@ -167,6 +167,12 @@ void delete_files(Services const& services, registry::Model const& model, json::
   }
 }
 
+Reply one_model(Services const& services, Request const& request) {
+  auto const model = services.registry.find(trim(request.path_value("name")));
+  if (!model) return error_reply(model.error());
+  return json_reply(200, model_json(*model));
+}
+
 Reply delete_model(Services const& services, Request const& request) {
   auto const with_files = query_flag(request, "delete_files", false);
   if (!with_files) return with_files.error();
@@ -187,6 +193,8 @@ void add_model_routes(http::Router& router, SharedServices const& services) {
   router.add("POST", "/api/models",
              [services](Request const& request) { return register_model(*services, request); });
   router.add("GET", "/api/models", [services](Request const&) { return list_models(*services); });
+  router.add("GET", "/api/models/{name}",
+             [services](Request const& request) { return one_model(*services, request); });
   router.add("DELETE", "/api/models/{name}",
              [services](Request const& request) { return delete_model(*services, request); });
 }

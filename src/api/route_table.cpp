@@ -12,6 +12,7 @@ constexpr std::string_view kOrchestration = "Orchestration";
 constexpr std::string_view kJobs = "Jobs";
 constexpr std::string_view kConfiguration = "Configuration";
 constexpr std::string_view kInference = "Inference";
+constexpr std::string_view kAnalytics = "Analytics";
 constexpr std::string_view kCache = "Cache Management";
 constexpr std::string_view kHealth = "Health";
 constexpr std::string_view kOpenAi = "OpenAI";
@@ -31,6 +32,7 @@ constexpr std::array kTable{
         "201 Model; 400 name taken or bad location; 422; 507 not enough space"},
     RouteNote{"GET", "/api/models", kRegistry, "All registered models, in the order of their ids.",
               "", "200 array of Model"},
+    RouteNote{"GET", "/api/models/{name}", kRegistry, "One of them.", "", "200 Model; 404"},
     RouteNote{"DELETE", "/api/models/{name}", kRegistry,
               "Removes a model that is not loaded; with delete_files its files too, unless another "
               "model uses them.",
@@ -39,6 +41,11 @@ constexpr std::array kTable{
               "What the owner says about a model: load_config (JSON text, obeyed at the next "
               "load), compatibility status and notes; null clears.",
               R"({"load_config": "{\"context\": 4096}"})", "200 Model; 400; 404; 422"},
+    RouteNote{
+        "PATCH", "/api/models/{name}/metadata", kRegistry,
+        "Benchmark scores, speed, latency and a quantisation label that the owner notes; null "
+        "clears.",
+        R"({"mmlu_score": 72.5, "quantization": "GPTQ 4-bit"})", "200 Model; 404; 422"},
     RouteNote{"GET", "/api/models/{name}/updates", kRegistry,
               "Asks the Hub whether there is something newer, and remembers the answer.", "",
               "200 object; 400 no cache path; 404; 500 the Hub cannot be asked; 503"},
@@ -89,6 +96,12 @@ constexpr std::array kTable{
     RouteNote{"POST", "/api/generate/stream", kInference,
               "The same as server-sent events: start, token..., done (or error).", kGenerateBody,
               "200 event stream; 422; 503 none loaded"},
+    RouteNote{"GET", "/api/analytics/performance/{name}", kAnalytics,
+              "Averages over the recorded generations of a model that succeeded.", "",
+              "200 object; 404 unknown, or nothing recorded yet"},
+    RouteNote{"GET", "/api/analytics/logs/{name}", kAnalytics,
+              "Its recorded generations, newest first, failed ones too.", "?limit=100",
+              "200 object; 404; 422"},
     RouteNote{"GET", "/api/config/logging", kConfiguration, "Is performance logging on?", "",
               "200 object"},
     RouteNote{"POST", "/api/config/logging", kConfiguration,

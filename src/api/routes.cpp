@@ -45,6 +45,7 @@ http::Router make_router(Services services) {
   add_orchestration_routes(router, shared);
   add_engine_routes(router, shared);
   add_generation_routes(router, shared);
+  add_analytics_routes(router, shared);
   add_explain_route(router, shared);
   add_openai_routes(router, shared);
   add_llama_router_routes(router, shared);

@@ -288,26 +288,36 @@ std::optional<std::string> last_query_value(http::Request const& request, std::s
   return found;
 }
 
-tl::expected<bool, http::Response> query_flag(http::Request const& request, std::string_view name,
-                                              bool fallback) {
+namespace {
+
+template <class T>
+tl::expected<T, http::Response> read_query(http::Request const& request, std::string_view name,
+                                           T fallback, Lenient<T> (*convert)(json::value const&)) {
   auto const text = last_query_value(request, name);
   if (!text) return fallback;
   json::value const input(*text);
-  Lenient<bool> value = to_boolean(input);
+  Lenient<T> value = convert(input);
   if (value) return *value;
   return tl::unexpected(
       refusal(false, {error_entry({"query", name}, std::move(value).error(), input)}));
 }
 
+}  // namespace
+
+tl::expected<bool, http::Response> query_flag(http::Request const& request, std::string_view name,
+                                              bool fallback) {
+  return read_query<bool>(request, name, fallback, to_boolean);
+}
+
 tl::expected<double, http::Response> query_number(http::Request const& request,
                                                   std::string_view name, double fallback) {
-  auto const text = last_query_value(request, name);
-  if (!text) return fallback;
-  json::value const input(*text);
-  Lenient<double> value = to_number(input);
-  if (value) return *value;
-  return tl::unexpected(
-      refusal(false, {error_entry({"query", name}, std::move(value).error(), input)}));
+  return read_query<double>(request, name, fallback, to_number);
+}
+
+tl::expected<std::int64_t, http::Response> query_integer(http::Request const& request,
+                                                         std::string_view name,
+                                                         std::int64_t fallback) {
+  return read_query<std::int64_t>(request, name, fallback, to_integer);
 }
 
 tl::expected<std::vector<std::string>, http::Response> read_text_list(

@@ -99,6 +99,9 @@ class BodyReader {
 [[nodiscard]] tl::expected<double, http::Response> query_number(http::Request const& request,
                                                                 std::string_view name,
                                                                 double fallback);
+[[nodiscard]] tl::expected<std::int64_t, http::Response> query_integer(http::Request const& request,
+                                                                       std::string_view name,
+                                                                       std::int64_t fallback);
 /// A body that is a bare list of texts. The error side is the finished 422 (or 400).
 [[nodiscard]] tl::expected<std::vector<std::string>, http::Response> read_text_list(
     http::Request const& request);

@@ -142,18 +142,32 @@ class SqliteRegistry final : public Registry {
 
   Result<Model> set_config(std::int64_t id, ConfigChange const& change) override {
     return write([&]() -> Result<Model> {
-      auto const set = [&](std::string_view column,
-                           std::optional<std::optional<std::string>> const& value) {
-        if (!value) return;
-        SQLite::Statement update(
-            *writing_, fmt::format("UPDATE modelregistry SET {} = :value WHERE id = :id", column));
-        bind_optional(update, ":value", *value);
-        update.bind(":id", id);
-        update.exec();
+      auto const set = [&](std::string_view column, auto const& value) {
+        write_column(id, column, value);
       };
       set("load_config", change.load_config);
       set("compatibility_status", change.compatibility_status);
       set("compatibility_notes", change.compatibility_notes);
+      return by_id(*writing_, id);
+    });
+  }
+
+  Result<Model> set_metadata(std::int64_t id, MetadataChange const& change) override {
+    return write([&]() -> Result<Model> {
+      auto const set = [&](std::string_view column, auto const& value) {
+        write_column(id, column, value);
+      };
+      set("mmlu_score", change.mmlu_score);
+      set("gpqa_score", change.gpqa_score);
+      set("hellaswag_score", change.hellaswag_score);
+      set("humaneval_score", change.humaneval_score);
+      set("mbpp_score", change.mbpp_score);
+      set("math_score", change.math_score);
+      set("truthfulqa_score", change.truthfulqa_score);
+      set("perplexity", change.perplexity);
+      set("max_throughput_tokens_sec", change.max_throughput_tokens_sec);
+      set("avg_latency_ms", change.avg_latency_ms);
+      set("quantization", change.quantization);
       return by_id(*writing_, id);
     });
   }
@@ -183,7 +197,7 @@ class SqliteRegistry final : public Registry {
                                                          int limit) override {
     return read([&]() -> Result<std::vector<PerformanceRow>> {
       SQLite::Statement query(
-          *reading_, fmt::format("SELECT {} FROM performancelog WHERE model_registry_id = ? "
+          *reading_, fmt::format("SELECT id, {} FROM performancelog WHERE model_registry_id = ? "
                                  "ORDER BY timestamp DESC, id DESC LIMIT ?",
                                  performance_columns()));
       query.bind(1, model_id);
@@ -191,6 +205,20 @@ class SqliteRegistry final : public Registry {
       std::vector<PerformanceRow> rows;
       while (query.executeStep()) rows.push_back(read_performance(query));
       return rows;
+    });
+  }
+
+  Result<PerformanceSummary> summarize_performance(std::int64_t model_id) override {
+    return read([&]() -> Result<PerformanceSummary> {
+      SQLite::Statement query(
+          *reading_,
+          "SELECT COUNT(*), AVG(input_tokens), AVG(output_tokens), AVG(total_inference_ms), "
+          "TOTAL(tokens_per_second) / COUNT(*), AVG(NULLIF(gpu_mem_peak_alloc_mb, 0)), "
+          "AVG(NULLIF(cpu_mem_rss_mb, 0)) FROM performancelog "
+          "WHERE model_registry_id = ? AND error_occurred = 0");
+      query.bind(1, model_id);
+      query.executeStep();
+      return read_summary(query);
     });
   }
 
@@ -211,6 +239,18 @@ class SqliteRegistry final : public Registry {
       if (result) transaction.commit();
       return result;
     });
+  }
+
+  /// Nothing for a value that is not set; null for an inner nullopt.
+  template <class Value>
+  void write_column(std::int64_t id, std::string_view column,
+                    std::optional<std::optional<Value>> const& value) {
+    if (!value) return;
+    SQLite::Statement update(
+        *writing_, fmt::format("UPDATE modelregistry SET {} = :value WHERE id = :id", column));
+    bind_optional(update, ":value", *value);
+    update.bind(":id", id);
+    update.exec();
   }
 
   static tl::unexpected<Error> no_such_id(std::int64_t id) {

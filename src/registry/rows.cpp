@@ -102,7 +102,9 @@ std::string const& performance_columns() {
   static std::string const columns =
       "timestamp, model_registry_id, model_version, input_tokens, output_tokens, "
       "total_inference_ms, "
-      "time_to_first_token_ms, tokens_per_second, cpu_mem_rss_mb, system_load_1min, temperature, "
+      "time_to_first_token_ms, tokens_per_second, gpu_mem_peak_alloc_mb, gpu_mem_reserved_mb, "
+      "cpu_mem_rss_mb, gpu_utilization_percent, gpu_temperature_celsius, gpu_power_watts, "
+      "cpu_utilization_percent, system_load_1min, temperature, "
       "top_p, top_k, "
       "do_sample, max_new_tokens, prompt_hash, repetition_detected, error_occurred, error_message, "
       "model_dtype, "
@@ -113,6 +115,7 @@ std::string const& performance_columns() {
 PerformanceRow read_performance(SQLite::Statement& row) {
   RowReader in(row);
   PerformanceRow out;
+  out.id = in.integer();
   out.timestamp = in.time();
   out.model_registry_id = in.optional_integer();
   out.model_version = in.optional_text();
@@ -121,7 +124,10 @@ PerformanceRow read_performance(SQLite::Statement& row) {
   out.total_inference_ms = in.number();
   out.time_to_first_token_ms = in.optional_number();
   out.tokens_per_second = in.optional_number();
-  out.cpu_mem_rss_mb = in.optional_number();
+  for (auto* number : {&out.gpu_mem_peak_alloc_mb, &out.gpu_mem_reserved_mb, &out.cpu_mem_rss_mb,
+                       &out.gpu_utilization_percent, &out.gpu_temperature_celsius,
+                       &out.gpu_power_watts, &out.cpu_utilization_percent})
+    *number = in.optional_number();
   out.system_load_1min = in.optional_number();
   out.temperature = in.optional_number();
   out.top_p = in.optional_number();
@@ -138,12 +144,25 @@ PerformanceRow read_performance(SQLite::Statement& row) {
   return out;
 }
 
+PerformanceSummary read_summary(SQLite::Statement& row) {
+  RowReader in(row);
+  PerformanceSummary out;
+  out.generations = in.integer();
+  for (auto* number : {&out.avg_input_tokens, &out.avg_output_tokens, &out.avg_inference_ms,
+                       &out.avg_tokens_per_second})
+    *number = in.number();
+  out.avg_gpu_mem_mb = in.optional_number();
+  out.avg_cpu_mem_mb = in.optional_number();
+  return out;
+}
+
 std::string const& performance_insert() {
   static std::string const insert =
       "INSERT INTO performancelog (" + performance_columns() +
       ", total_tokens) VALUES ("
       ":timestamp, (SELECT id FROM modelregistry WHERE id = :model), :version, :input, "
-      ":output, :total_ms, :ttft_ms, :speed, :rss, :load, :temperature, :top_p, :top_k, "
+      ":output, :total_ms, :ttft_ms, :speed, :gpu_peak, :gpu_reserved, :rss, "
+      ":gpu_use, :gpu_celsius, :gpu_watts, :cpu_use, :load, :temperature, :top_p, :top_k, "
       ":sample, :max_new, :hash, :repetition, :error, :message, :dtype, :device, "
       ":quantization, :input + :output)";
   return insert;
@@ -158,7 +177,13 @@ void bind_performance(SQLite::Statement& insert, PerformanceRow const& row) {
   insert.bind(":total_ms", std::isfinite(row.total_inference_ms) ? row.total_inference_ms : 0.0);
   bind_optional(insert, ":ttft_ms", row.time_to_first_token_ms);
   bind_optional(insert, ":speed", row.tokens_per_second);
+  bind_optional(insert, ":gpu_peak", row.gpu_mem_peak_alloc_mb);
+  bind_optional(insert, ":gpu_reserved", row.gpu_mem_reserved_mb);
   bind_optional(insert, ":rss", row.cpu_mem_rss_mb);
+  bind_optional(insert, ":gpu_use", row.gpu_utilization_percent);
+  bind_optional(insert, ":gpu_celsius", row.gpu_temperature_celsius);
+  bind_optional(insert, ":gpu_watts", row.gpu_power_watts);
+  bind_optional(insert, ":cpu_use", row.cpu_utilization_percent);
   bind_optional(insert, ":load", row.system_load_1min);
   bind_optional(insert, ":temperature", row.temperature);
   bind_optional(insert, ":top_p", row.top_p);

@@ -16,8 +16,12 @@ namespace homelab::registry {
 /// not finite, counts as absent, so that one odd row never hides the others.
 [[nodiscard]] Model read_model(SQLite::Statement& row);
 
+/// All but the id, which the database gives, and the total, which is a sum.
 [[nodiscard]] std::string const& performance_columns();
+/// From a row that begins with the id and performance_columns().
 [[nodiscard]] PerformanceRow read_performance(SQLite::Statement& row);
+/// From the columns of PerformanceSummary in their order.
+[[nodiscard]] PerformanceSummary read_summary(SQLite::Statement& row);
 /// INSERT with named parameters for bind_performance(); a link to a model that is gone becomes
 /// null.
 [[nodiscard]] std::string const& performance_insert();

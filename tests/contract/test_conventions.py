@@ -10,7 +10,7 @@ def test_unknown_paths_are_404_in_the_common_shape(house):
 
 
 @pytest.mark.parametrize("method,path,allowed", [
-    ("GET", "/api/models/anything", "DELETE"), ("PUT", "/api/models", "POST"), ("DELETE", "/health", "GET"),
+    ("PUT", "/api/models/anything", "DELETE"), ("PUT", "/api/models", "POST"), ("DELETE", "/health", "GET"),
     ("GET", "/api/generate", "POST"), ("HEAD", "/api/models", "GET")])
 def test_wrong_methods_are_405_with_what_is_allowed(house, method, path, allowed):
     answer = house.http.request(method, path)

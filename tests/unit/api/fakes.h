@@ -70,6 +70,9 @@ class FakeRegistry : public registry::Registry {
     }
     return find_id(id);
   }
+  Result<registry::Model> set_metadata(std::int64_t id, registry::MetadataChange const&) override {
+    return find_id(id);
+  }
   Result<registry::Model> record_update(std::int64_t id, std::string const&) override {
     return find_id(id);
   }
@@ -94,6 +97,9 @@ class FakeRegistry : public registry::Registry {
   std::uint64_t dropped_rows() const override { return 0; }
   Result<std::vector<registry::PerformanceRow>> recent_performance(std::int64_t, int) override {
     return std::vector<registry::PerformanceRow>{};
+  }
+  Result<registry::PerformanceSummary> summarize_performance(std::int64_t) override {
+    return registry::PerformanceSummary{};
   }
 
   std::vector<registry::Model> rows;

@@ -88,10 +88,10 @@ TEST(Rules, unknown_paths_and_methods_get_the_shapes_of_the_contract) {
   auto response = api.ask("GET", "/nowhere");
   EXPECT_EQ(response.status, 404);
   EXPECT_EQ(response.body, R"({"detail":"Not Found"})");
-  response = api.ask("GET", "/api/models/smol");
+  response = api.ask("PUT", "/api/models/smol");
   EXPECT_EQ(response.status, 405);
   EXPECT_EQ(response.body, R"({"detail":"Method Not Allowed"})");
-  EXPECT_EQ(response.headers.find("allow"), "DELETE");
+  EXPECT_EQ(response.headers.find("allow"), "DELETE, GET");
   EXPECT_EQ(api.ask("HEAD", "/api/models").status, 405);
 }
 

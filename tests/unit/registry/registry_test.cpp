@@ -332,6 +332,8 @@ TEST_F(RegistryTest, PerformanceRowsComeBackNewestFirstWithEveryColumn) {
   full.top_k = 40;
   full.do_sample = false;
   full.max_new_tokens = 64;
+  full.gpu_mem_peak_alloc_mb = 6100.5;
+  full.gpu_temperature_celsius = 67;
   full.prompt_hash = "0123456789abcdef";
   full.repetition_detected = false;
   full.model_dtype = "torch.bfloat16";
@@ -354,6 +356,10 @@ TEST_F(RegistryTest, PerformanceRowsComeBackNewestFirstWithEveryColumn) {
   EXPECT_EQ(back.total_inference_ms, 12.5);
   EXPECT_EQ(back.time_to_first_token_ms, 1.5);
   EXPECT_EQ(back.tokens_per_second, 30.25);
+  EXPECT_GT(back.id, 0);
+  EXPECT_EQ(back.gpu_mem_peak_alloc_mb, 6100.5);
+  EXPECT_EQ(back.gpu_mem_reserved_mb, std::nullopt);
+  EXPECT_EQ(back.gpu_temperature_celsius, 67);
   EXPECT_EQ(back.cpu_mem_rss_mb, 512.5);
   EXPECT_EQ(back.system_load_1min, 0.75);
   EXPECT_EQ(back.temperature, 0.0);
@@ -386,6 +392,51 @@ TEST_F(RegistryTest, SuccessfulInferencesAreCountedAndFailedOnesRecorded) {
   auto const rows = *registry_->recent_performance(model.id, 1);
   EXPECT_EQ(rows.at(0).error_message, "out of memory");
   EXPECT_TRUE(rows.at(0).error_occurred);
+}
+
+TEST_F(RegistryTest, AveragesAreThoseOfTheGenerationsThatSucceeded) {
+  auto const model = add("a");
+  EXPECT_EQ(registry_->summarize_performance(model.id)->generations, 0);
+  PerformanceRow slow = row_of(model.id, 10);
+  slow.total_inference_ms = 300;
+  slow.tokens_per_second = 20;
+  slow.cpu_mem_rss_mb = 100;
+  PerformanceRow fast = row_of(model.id, 30);
+  fast.total_inference_ms = 100;
+  fast.tokens_per_second = std::nullopt;
+  fast.cpu_mem_rss_mb = 0;
+  PerformanceRow failed = row_of(model.id, 500);
+  failed.error_occurred = true;
+  for (auto const& row : {slow, fast, failed, row_of(add("b").id, 7)})
+    registry_->log_performance(row);
+  registry_->flush();
+  auto const summary = *registry_->summarize_performance(model.id);
+  EXPECT_EQ(summary.generations, 2);
+  EXPECT_EQ(summary.avg_output_tokens, 20);
+  EXPECT_EQ(summary.avg_inference_ms, 200);
+  EXPECT_EQ(summary.avg_tokens_per_second, 10);
+  EXPECT_EQ(summary.avg_cpu_mem_mb, 100);
+  EXPECT_EQ(summary.avg_gpu_mem_mb, std::nullopt);
+}
+
+TEST_F(RegistryTest, MetadataThatIsNotNamedStaysAndNullClears) {
+  auto const model = add("a");
+  MetadataChange noted;
+  noted.mmlu_score = 72.5;
+  noted.perplexity = 8.25;
+  noted.quantization = "GPTQ 4-bit";
+  ASSERT_TRUE(registry_->set_metadata(model.id, noted));
+  MetadataChange change;
+  change.perplexity = std::optional<double>();
+  change.avg_latency_ms = 12.0;
+  auto const changed = registry_->set_metadata(model.id, change);
+  ASSERT_TRUE(changed);
+  EXPECT_EQ(changed->mmlu_score, 72.5);
+  EXPECT_EQ(changed->perplexity, std::nullopt);
+  EXPECT_EQ(changed->avg_latency_ms, 12.0);
+  EXPECT_EQ(changed->quantization, "GPTQ 4-bit");
+  EXPECT_EQ(registry_->find_id(model.id)->quantization, "GPTQ 4-bit");
+  EXPECT_EQ(registry_->set_metadata(999, noted).error().code, Code::kNotFound);
 }
 
 TEST_F(RegistryTest, NumbersThatAreNotFiniteDoNotPoisonTheTable) {

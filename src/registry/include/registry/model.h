@@ -66,6 +66,16 @@ struct ConfigChange {
   std::optional<std::optional<std::string>> compatibility_notes;
 };
 
+/// Numbers that the owner noted about a model; members that are not set stay as they are, an inner
+/// nullopt clears.
+struct MetadataChange {
+  using Number = std::optional<std::optional<double>>;
+  Number mmlu_score, gpqa_score, hellaswag_score, humaneval_score, mbpp_score, math_score,
+      truthfulqa_score, perplexity;
+  Number max_throughput_tokens_sec, avg_latency_ms;
+  std::optional<std::optional<std::string>> quantization;
+};
+
 /// What a successful load learns about a model.
 struct LoadFacts {
   std::optional<double> model_size_mb;
@@ -80,6 +90,7 @@ struct LoadFacts {
 
 /// One generation: a row of `performancelog`. Memory in MiB, times in ms.
 struct PerformanceRow {
+  std::int64_t id = 0;  ///< given by the database
   UtcTime timestamp{};
   std::optional<std::int64_t> model_registry_id;
   std::optional<std::string> model_version;
@@ -88,7 +99,10 @@ struct PerformanceRow {
   double total_inference_ms = 0;
   std::optional<double> time_to_first_token_ms;
   std::optional<double> tokens_per_second;
+  std::optional<double> gpu_mem_peak_alloc_mb, gpu_mem_reserved_mb;
   std::optional<double> cpu_mem_rss_mb;
+  std::optional<double> gpu_utilization_percent, gpu_temperature_celsius, gpu_power_watts;
+  std::optional<double> cpu_utilization_percent;
   std::optional<double> system_load_1min;
   std::optional<double> temperature;
   std::optional<double> top_p;
@@ -102,6 +116,16 @@ struct PerformanceRow {
   std::optional<std::string> model_dtype;
   std::optional<std::string> model_device;
   std::optional<std::string> quantization;
+};
+
+/// Averages over the generations of one model that succeeded.
+struct PerformanceSummary {
+  std::int64_t generations = 0;  ///< 0: there are no averages
+  double avg_input_tokens = 0;
+  double avg_output_tokens = 0;
+  double avg_inference_ms = 0;
+  double avg_tokens_per_second = 0;  ///< a generation whose speed is unknown counts as 0
+  std::optional<double> avg_gpu_mem_mb, avg_cpu_mem_mb;  ///< over those where it is known
 };
 
 }  // namespace homelab::registry

@@ -48,6 +48,9 @@ class Registry {
       std::int64_t id, bool available, std::optional<std::string> const& local_commit) = 0;
   /// Writes the members of `change` that are set; an inner nullopt clears the field.
   [[nodiscard]] virtual Result<Model> set_config(std::int64_t id, ConfigChange const& change) = 0;
+  /// Writes the members of `change` that are set. Numbers that are not finite become null.
+  [[nodiscard]] virtual Result<Model> set_metadata(std::int64_t id,
+                                                   MetadataChange const& change) = 0;
   /// The model's files were moved to `commit` while it was not loaded.
   [[nodiscard]] virtual Result<Model> record_update(std::int64_t id, std::string const& commit) = 0;
 
@@ -65,9 +68,10 @@ class Registry {
   /// Waits until everything queued so far is on disk.
   virtual void flush() = 0;
   [[nodiscard]] virtual std::uint64_t dropped_rows() const = 0;
-  /// Newest first.
+  /// Newest first, 100,000 at most; a negative limit asks for that many.
   [[nodiscard]] virtual Result<std::vector<PerformanceRow>> recent_performance(
       std::int64_t model_id, int limit) = 0;
+  [[nodiscard]] virtual Result<PerformanceSummary> summarize_performance(std::int64_t model_id) = 0;
 };
 
 }  // namespace homelab::registry
