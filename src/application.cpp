@@ -13,6 +13,7 @@
 #include "engine/engine_service.h"
 #include "http/client.h"
 #include "http/server.h"
+#include "http/timers.h"
 #include "hub/downloader.h"
 #include "mirror/mirror.h"
 #include "registry/registry.h"
@@ -88,8 +89,12 @@ class RunningApplication final : public Application {
     client_ = http::Client::create({.user_agent = "homelab-llm/" HOMELAB_VERSION});
     downloader_ = hub::Downloader::create(*client_, hub_options(settings_),
                                           cli::download_options_of(settings_));
+    auto engine_settings = engine_options(settings_);
+    engine_settings.on_change = [this](engine::ModelChange const& change) {
+      feed_.model_changed(change);
+    };
     ASSIGN_OR_RETURN(engines_,
-                     engine::EngineService::create(engine_options(settings_),
+                     engine::EngineService::create(std::move(engine_settings),
                                                    {loops_, *registry_, *downloader_, locations_}));
     usage_ = std::make_unique<cache::UsageMonitor>(locations_, kMeasureEvery);
     hub_ = std::make_unique<care::HubAccess>(
@@ -99,10 +104,10 @@ class RunningApplication final : public Application {
     server_options.host = options.host;
     server_options.port = options.port;
     ASSIGN_OR_RETURN(
-        server_,
-        http::Server::start(loops_, server_options,
-                            api::make_router({*registry_, *engines_, locations_, *usage_, mirror_,
-                                              settings_, *jobs_, *hub_, HOMELAB_VERSION})));
+        server_, http::Server::start(loops_, server_options,
+                                     api::make_router({*registry_, *engines_, locations_, *usage_,
+                                                       mirror_, settings_, *jobs_, *hub_,
+                                                       HOMELAB_VERSION, *timers_, feed_})));
     preload();
     return {};
   }
@@ -153,6 +158,7 @@ class RunningApplication final : public Application {
     // Engines first refuse new work and let running streams end; then the listener has nothing left
     // to wait for.
     if (engines_) engines_->shutdown(grace);
+    feed_.close();
     if (jobs_) jobs_->shutdown();  // ends their watchers' streams, too
     if (server_) server_->stop(std::chrono::seconds(1));
     server_.reset();
@@ -170,6 +176,8 @@ class RunningApplication final : public Application {
   cache::Locations locations_;
   mirror::Mirror mirror_;
   http::IoLoops loops_{kIoLoops};
+  std::unique_ptr<http::Timers> timers_ = http::make_timers(loops_);
+  api::ModelFeed feed_;
   std::unique_ptr<registry::Registry> registry_;
   std::unique_ptr<http::Client> client_;
   std::unique_ptr<hub::Downloader> downloader_;

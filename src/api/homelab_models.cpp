@@ -105,7 +105,10 @@ Reply register_model(Services const& services, Request const& request) {
   row.cache_location = wanted->cache_location;
   row.cache_path = *std::move(root);
   auto const model = services.registry.add(row);
-  if (model) return json_reply(201, model_json(*model));
+  if (model) {
+    services.feed.list_changed();
+    return json_reply(201, model_json(*model));
+  }
   if (model.error().code == Code::kAlreadyExists) return name_taken(row.model_name);
   return error_reply(model.error());
 }
@@ -179,6 +182,7 @@ Reply delete_model(Services const& services, Request const& request) {
   std::string const name(trim(request.path_value("name")));
   auto const model = remove_row(services, name);
   if (!model) return error_reply(model.error());
+  services.feed.model_removed(model->model_name);
   json::object answer{{"message", fmt::format("Model '{}' was deleted", model->model_name)}};
   if (*with_files) {
     delete_files(services, *model, answer);

@@ -4,11 +4,18 @@
 
 namespace homelab::api {
 
-void LateStream::write(std::string bytes) {
+void LateStream::write(std::string bytes) { queue(std::move(bytes), false); }
+
+void LateStream::write_between(std::string event) { queue(std::move(event), true); }
+
+void LateStream::queue(std::string bytes, bool only_between) {
   bool too_much = false;
   {
     std::lock_guard const lock(mutex_);
     if (ended_ || closing_) return;
+    if (only_between && last_two_ != "\n\n") return;
+    last_two_.append(bytes, bytes.size() < 2 ? 0 : bytes.size() - 2);
+    last_two_.erase(0, last_two_.size() - 2);
     waiting_bytes_ += bytes.size();
     waiting_.push_back(std::move(bytes));
     too_much = waiting_bytes_ > kWaitingLimitBytes;

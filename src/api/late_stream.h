@@ -18,6 +18,9 @@ class LateStream : public std::enable_shared_from_this<LateStream> {
   explicit LateStream(std::function<void()> on_gone) : on_gone_(std::move(on_gone)) {}
 
   void write(std::string bytes);
+  /// A comment or event of ours in somebody else's stream of events: dropped when what was written
+  /// last did not end an event, because it would become a part of that one.
+  void write_between(std::string event);
   /// See http::StreamChannel::close.
   void close(bool ok);
   /// Answers with this stream as server-sent events, which no proxy is to hold back.
@@ -29,6 +32,7 @@ class LateStream : public std::enable_shared_from_this<LateStream> {
   static constexpr std::size_t kWaitingLimitBytes = 4U << 20U;
 
   void attach(std::shared_ptr<http::StreamChannel> const& channel);
+  void queue(std::string bytes, bool only_between);
   void drain();
 
   std::function<void()> on_gone_;
@@ -36,6 +40,7 @@ class LateStream : public std::enable_shared_from_this<LateStream> {
   std::shared_ptr<http::StreamChannel> channel_;
   std::deque<std::string> waiting_;
   std::size_t waiting_bytes_ = 0;
+  std::string last_two_ = "\n\n";  // bytes of what was written; nothing yet is between events, too
   bool draining_ = false;
   bool closing_ = false;
   bool close_ok_ = true;

@@ -1,12 +1,18 @@
 // The management calls of llama.cpp's own router: what its page and Open WebUI's provider use.
 #include <fmt/format.h>
 
+#include "api/model_feed.h"
 #include "base/log.h"
 #include "base/strings.h"
+#include "cancel_handle.h"
 #include "dialects.h"
+#include "json_text.h"
+#include "late_stream.h"
 #include "model_entry.h"
 #include "model_name.h"
+#include "quiet_watch.h"
 #include "replies.h"
+#include "stream_words.h"
 
 namespace homelab::api {
 namespace {
@@ -25,12 +31,8 @@ Response refuse(int status, std::string_view type, std::string_view message) {
 Response success() { return json_reply(200, json::object{{"success", true}}); }
 
 Reply list(Services const& services) {
-  auto const models = services.registry.list();
-  if (!models) return refuse(500, "server_error", models.error().message);
-  ModelStates const states(services.engines);
-  json::array data;
-  for (auto const& model : *models) data.push_back(model_entry(model, states.of(model.model_name)));
-  return json_reply(200, json::object{{"object", "list"}, {"data", std::move(data)}});
+  auto const models = model_list(services);
+  return models ? json_reply(200, *models) : refuse(500, "server_error", models.error().message);
 }
 
 /// The registered name of the body's "model".
@@ -50,7 +52,7 @@ tl::expected<std::string, Response> read_model(Services const& services, Request
                          : refuse(400, "invalid_request_error", name.error().message));
 }
 
-/// Answers at once, as llama.cpp does; GET /models tells how it goes on.
+/// Answers at once, as llama.cpp does; GET /models/sse tells how it goes on.
 Reply load(SharedServices const& services, Request const& request) {
   auto const name = read_model(*services, request);
   if (!name) return name.error();
@@ -73,10 +75,32 @@ Reply unload(SharedServices const& services, Request const& request) {
   }};
 }
 
+/// Every change from now on; a client asks for the list first or after each event.
+Reply events(Services const& services) {
+  auto const watching = std::make_shared<CancelHandle>();
+  auto const stream = std::make_shared<LateStream>([watching] { watching->cancel(); });
+  auto const quiet =
+      std::make_shared<QuietWatch>(services.timers, ping_interval(services.settings),
+                                   [stream] { stream->write_between(std::string(kPingComment)); });
+  quiet->start();
+  ModelFeed::Watcher watcher;
+  watcher.on_event = [stream, quiet](json::object const& event) {
+    quiet->heard();
+    stream->write("data: " + to_ascii_json_text(event) + "\n\n");
+  };
+  watcher.on_end = [stream, quiet] {
+    quiet->stop();
+    stream->close(true);
+  };
+  watching->hold(services.feed.watch(std::move(watcher)));
+  return stream->events_reply();
+}
+
 }  // namespace
 
 void add_llama_router_routes(http::Router& router, SharedServices const& services) {
   router.add("GET", "/models", [services](Request const&) { return list(*services); });
+  router.add("GET", "/models/sse", [services](Request const&) { return events(*services); });
   router.add("POST", "/models/load",
              [services](Request const& request) { return load(services, request); });
   router.add("POST", "/models/unload",

@@ -4,7 +4,9 @@
 #include <string>
 #include <string_view>
 
+#include "api/routes.h"
 #include "base/json.h"
+#include "base/result.h"
 #include "engine/engine_service.h"
 #include "registry/model.h"
 
@@ -16,11 +18,15 @@ class ModelStates {
   explicit ModelStates(engine::EngineService const& engines);
   /// "loaded", "loading" or "unloaded".
   [[nodiscard]] std::string_view of(std::string const& model) const;
+  /// {"value": of(model)}, and whether the last load failed.
+  [[nodiscard]] json::object status(std::string const& model) const;
 
  private:
   std::map<std::string, std::string_view> states_;
 };
 
-[[nodiscard]] json::object model_entry(registry::Model const& model, std::string_view state);
+[[nodiscard]] json::object model_entry(registry::Model const& model, ModelStates const& states);
+/// {"object": "list", "data": [...]}: all registered models.
+[[nodiscard]] Result<json::object> model_list(Services const& services);
 
 }  // namespace homelab::api

@@ -1,7 +1,9 @@
 // OpenAI's dialect: the engine speaks it, so bodies and streams pass through unchanged.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 
 #include "base/strings.h"
@@ -13,7 +15,10 @@
 #include "late_stream.h"
 #include "model_entry.h"
 #include "model_name.h"
+#include "quiet_watch.h"
 #include "replies.h"
+#include "retry_after.h"
+#include "stream_words.h"
 
 namespace homelab::api {
 namespace {
@@ -31,7 +36,7 @@ constexpr std::size_t kAnswerLimitBytes = 64U << 20U;  // of an answer that is n
 struct Problem {
   int status = 500;
   std::string message;
-  std::string_view type = "server_error";
+  std::string type = "server_error";
   json::value param = nullptr;
   json::value code = nullptr;
 };
@@ -63,45 +68,81 @@ Problem unknown_model(std::string const& name) {
           "invalid_request_error", "model", "model_not_found"};
 }
 
-/// One request on its way through the engine: head first, then bytes as they come.
+/// What the engine's core said instead of a stream.
+Problem core_problem(int status, std::string_view body) {
+  auto const parsed = parse_json(body);
+  auto const* object = parsed ? parsed->if_object() : nullptr;
+  auto const* error = object == nullptr ? nullptr : get_object(*object, "error");
+  if (error == nullptr) return {502, "The engine answered a request for a stream without one"};
+  return {status, get_string(*error, "message").value_or("no reason given"),
+          get_string(*error, "type").value_or("server_error")};
+}
+
+/// A request with the answer that it gets.
+struct Wanted {
+  engine::ForwardRequest request;
+  /// Silence after which its stream gets a sign of life; 0 = never, or it asks for no stream.
+  std::chrono::milliseconds ping_interval{0};
+};
+
+/// One request on its way through the engine: head first, then bytes as they come. A stream whose
+/// engine is silent for too long begins before the engine's head: what it refuses after that comes
+/// as an event.
 class Forwarded : public std::enable_shared_from_this<Forwarded> {
  public:
-  explicit Forwarded(std::shared_ptr<Pending> pending)
-      : pending_(std::move(pending)), work_(std::make_shared<CancelHandle>()) {
+  Forwarded(std::shared_ptr<Pending> pending, SharedServices services, Wanted const& wanted)
+      : pending_(std::move(pending)),
+        services_(std::move(services)),
+        model_(wanted.request.model),
+        words_(wanted.request.target),
+        work_(std::make_shared<CancelHandle>()) {
     stream_ = std::make_shared<LateStream>([work = work_] { work->cancel(); });
   }
 
   /// The engine service loads what is named, if need be, and waits for its turn.
-  void run(engine::EngineService& engines, engine::ForwardRequest request) {
+  void run(Wanted wanted) {
     pending_->on_client_gone([work = work_] { work->cancel(); });
     auto const self = shared_from_this();
-    model_ = request.model;
-    engines_ = &engines;
+    quiet_ = std::make_shared<QuietWatch>(services_->timers, wanted.ping_interval,
+                                          [weak = weak_from_this()] {
+                                            if (auto const alive = weak.lock()) alive->ping();
+                                          });
+    quiet_->start();
     http::LocalCallbacks callbacks;
     callbacks.on_head = [self](int status, http::Headers const& headers) {
       self->head(status, headers);
     };
     callbacks.on_data = [self](std::string_view bytes) { self->data(bytes); };
     callbacks.on_done = [self](Status const& status) { self->done(status); };
-    work_->hold(engines.forward(std::move(request), std::move(callbacks)));
+    work_->hold(services_->engines.forward(std::move(wanted.request), std::move(callbacks)));
   }
 
  private:
-  void head(int status, http::Headers const& headers) {
-    status_ = status;
-    content_type_ = headers.find("content-type").value_or("application/json");
-    streaming_ = content_type_.starts_with("text/event-stream");
-    if (!streaming_) return;
+  void ping() {
+    if (!begun_.exchange(true)) begin_stream(200, "text/event-stream");
+    stream_->write_between(words_.ping());
+  }
+
+  void begin_stream(int status, std::string const& content_type) {
     http::StreamReply reply;
     reply.status = status;
-    reply.headers.set("content-type", content_type_);
+    reply.headers.set("content-type", content_type);
     reply.headers.set("cache-control", "no-cache");
     reply.headers.set("x-accel-buffering", "no");
     reply.start = stream_->starter();
     pending_->complete(std::move(reply));
   }
 
+  void head(int status, http::Headers const& headers) {
+    quiet_->heard();
+    status_ = status;
+    content_type_ = headers.find("content-type").value_or("application/json");
+    streaming_ = content_type_.starts_with("text/event-stream");
+    if (streaming_ && !begun_.exchange(true)) begin_stream(status, content_type_);
+  }
+
   void data(std::string_view bytes) {
+    quiet_->heard();
     if (streaming_) return stream_->write(std::string(bytes));
     if (body_.size() + bytes.size() <= kAnswerLimitBytes) {
       body_ += bytes;
@@ -113,28 +154,33 @@ class Forwarded : public std::enable_shared_from_this<Forwarded> {
 
   void done(Status const& status) {
     work_->release();
-    if (streaming_) return end_stream(status);
+    quiet_->stop();
+    if (streaming_)
+      return end_stream(status ? std::nullopt : std::optional(failure(status.error())));
     if (too_long_)
-      return pending_->complete(
-          problem_reply({502, "The engine's answer is longer than 64 MiB; ask for a stream"}));
+      return answer({502, "The engine's answer is longer than 64 MiB; ask for a stream"});
     if (!status) return refuse(status.error());
+    if (begun_.exchange(true)) return end_stream(core_problem(status_, body_));
     pending_->complete(text_reply(status_, std::move(body_), content_type_));
   }
 
-  /// The head has gone out as 200: an error event is what OpenAI's clients raise from there.
-  void end_stream(Status const& status) {
-    if (!status)
-      stream_->write("\n\ndata: " + to_ascii_json_text(problem_json(failure(status.error()))) +
-                     "\n\n");
+  /// The head has gone out as 200: an error event is what clients raise from there. The engine may
+  /// have stopped in the middle of an event.
+  void end_stream(std::optional<Problem> const& problem) {
+    if (problem) stream_->write("\n\n" + words_.failure(problem->status, problem_json(*problem)));
     stream_->close(true);
   }
 
-  /// Nothing has gone out yet.
+  void answer(Problem const& problem) {
+    if (begun_.exchange(true)) return end_stream(problem);
+    pending_->complete(problem_reply(problem));
+  }
+
   void refuse(Error const& error) {
-    auto reply = problem_reply(failure(error));
-    auto const wait = engines_->retry_after(model_);
-    if (wait.count() > 0 && error.code == Code::kUnavailable) reply.status = 503;
-    if (wait.count() > 0) reply.headers.set("retry-after", std::to_string(wait.count()));
+    auto const problem = failure(error);
+    if (begun_.exchange(true)) return end_stream(problem);
+    auto reply = problem_reply(problem);
+    say_when_to_come_back(reply, error, services_->engines, model_);
     pending_->complete(std::move(reply));
   }
 
@@ -148,11 +194,14 @@ class Forwarded : public std::enable_shared_from_this<Forwarded> {
   }
 
   std::shared_ptr<Pending> pending_;
+  SharedServices const services_;
+  std::string const model_;
+  StreamWords const words_;
   std::shared_ptr<CancelHandle> work_;
   std::shared_ptr<LateStream> stream_;
-  std::string model_;
-  engine::EngineService* engines_ = nullptr;
-  // Only touched by the callbacks, which come one after the other.
+  std::shared_ptr<QuietWatch> quiet_;
+  std::atomic<bool> begun_{false};  ///< the answer's head is decided
+  // Only touched by the engine's callbacks, which come one after the other.
   int status_ = 0;
   bool streaming_ = false;
   bool too_long_ = false;
@@ -161,28 +210,33 @@ class Forwarded : public std::enable_shared_from_this<Forwarded> {
 };
 
 Reply list_models(Services const& services) {
-  auto const models = services.registry.list();
-  if (!models) return problem_reply({500, models.error().message});
-  ModelStates const states(services.engines);
-  json::array data;
-  for (registry::Model const& model : *models)
-    data.push_back(model_entry(model, states.of(model.model_name)));
-  return json_reply(200, json::object{{"object", "list"}, {"data", std::move(data)}});
+  auto const models = model_list(services);
+  return models ? json_reply(200, *models) : problem_reply({500, models.error().message});
 }
 
 Reply show_model(Services const& services, Request const& request) {
   std::string const name =
       percent_decode(request.path_value("model")).value_or(request.path_value("model"));
   auto const model = services.registry.find(name);
-  if (model)
-    return json_reply(200,
-                      model_entry(*model, ModelStates(services.engines).of(model->model_name)));
+  if (model) return json_reply(200, model_entry(*model, ModelStates(services.engines)));
   if (model.error().code == Code::kNotFound) return problem_reply(unknown_model(name));
   return problem_reply({500, model.error().message});
 }
 
 Reply refuse_field(Error const& error, std::string_view field) {
   return problem_reply({400, error.message, "invalid_request_error", json::value(field)});
+}
+
+/// How often a request wants a sign of life. The core has a field of its own for it, in seconds.
+std::chrono::milliseconds wanted_interval(Services const& services, std::string_view target,
+                                          json::object const& fields) {
+  if (!StreamWords(target).streams() || !get_bool(fields, "stream").value_or(false))
+    return std::chrono::milliseconds(0);
+  auto const configured = ping_interval(services.settings);
+  auto const wanted = get_int(fields, "sse_ping_interval");
+  if (!wanted) return configured;
+  constexpr std::int64_t kLongestSeconds = 3600;
+  return std::chrono::seconds(std::clamp<std::int64_t>(*wanted, 0, kLongestSeconds));
 }
 
 Reply forward(SharedServices const& services, Request const& request) {
@@ -192,6 +246,7 @@ Reply forward(SharedServices const& services, Request const& request) {
     return problem_reply({400, body ? "The body must be a JSON object" : body.error().message,
                           "invalid_request_error"});
   engine::ForwardRequest wanted{.method = "POST", .target = request.path, .body = request.body};
+  auto const silence = wanted_interval(*services, request.path, *fields);
   auto const keep_alive = read_keep_alive(*fields);
   if (!keep_alive) return refuse_field(keep_alive.error(), "keep_alive");
   wanted.keep_alive = *keep_alive;
@@ -209,8 +264,8 @@ Reply forward(SharedServices const& services, Request const& request) {
           {http_status(name.error().code), name.error().message, "invalid_request_error", "model"});
     wanted.model = *std::move(name);
   }
-  return PendingReply{[services, wanted](std::shared_ptr<Pending> pending) {
-    std::make_shared<Forwarded>(std::move(pending))->run(services->engines, wanted);
+  return PendingReply{[services, all = Wanted{wanted, silence}](std::shared_ptr<Pending> pending) {
+    std::make_shared<Forwarded>(std::move(pending), services, all)->run(all);
   }};
 }
 

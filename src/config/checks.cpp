@@ -108,6 +108,8 @@ constexpr std::array kRules{
     Rule{"HOMELAB_LLM_MAX_LOADED", whole<1, 64>, "a whole number from 1 to 64"},
     Rule{"HOMELAB_LLM_IDLE_UNLOAD_S", whole<0, 31536000>,
          "a whole number of seconds from 0 to 31536000"},
+    Rule{"HOMELAB_LLM_PING_MS", whole<0, 600000>,
+         "a whole number of milliseconds from 0 to 600000"},
     Rule{"HOMELAB_LLM_TRASH_HOURS", whole<0, 87600>, "a whole number of hours from 0 to 87600"},
     Rule{"HOMELAB_LLM_LOG_LEVEL", is_log_level, "debug, info, warn or error"},
 };

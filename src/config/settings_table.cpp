@@ -74,6 +74,9 @@ constexpr std::array kTable{
             "because they are idle."},
     Setting{"HOMELAB_LLM_PRELOAD", "--preload", "",
             "Registered models, separated by commas, that are loaded when the server starts."},
+    Setting{"HOMELAB_LLM_PING_MS", "--ping-ms", "10000",
+            "Milliseconds of silence after which a streamed answer gets a sign of life, also while "
+            "it waits for its model; 0 = never."},
     Setting{"HOMELAB_LLM_TRASH_HOURS", "--trash-hours", "24",
             "Hours for which removed files can be brought back with cache undo; 0 = deleted at "
             "once."},

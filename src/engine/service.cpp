@@ -221,9 +221,25 @@ void Service::shutdown(milliseconds grace) {
 
 // ---- The service loop ----
 
+/// Before what was published last is forgotten: engines that are gone know why.
+std::vector<ModelChange> Service::changes() {
+  std::set<std::string> loaded;
+  for (auto const& [name, engine] : engines_) loaded.insert(name);
+  return changes_.look(loaded, loading_name_, [this](std::string const& name, bool was_loaded) {
+    if (!was_loaded) {
+      bool const wished = last_outcome_ || last_outcome_.error().code == Code::kCancelled;
+      return wished ? std::string() : last_outcome_.error().message;
+    }
+    auto const& ended = published_.at(name)->ended;
+    return !ended || *ended == unloaded(name) ? std::string() : ended->message;
+  });
+}
+
 void Service::publish() {
+  std::vector<ModelChange> changed;
   {
     std::lock_guard const lock(published_mutex_);
+    changed = changes();
     published_.clear();
     published_.insert(engines_.begin(), engines_.end());
     published_current_ = schedule_.current();
@@ -231,6 +247,8 @@ void Service::publish() {
     idle_ = schedule_.idle();
   }
   progress_.notify_all();
+  if (!options_.on_change) return;
+  for (auto const& change : changed) options_.on_change(change);
 }
 
 void Service::apply(Effects effects) {

@@ -17,6 +17,7 @@
 #include "load_job.h"
 #include "loaded_engine.h"
 #include "memory_book.h"
+#include "model_changes.h"
 #include "schedule.h"
 #include "service_loop.h"
 #include "task_desk.h"
@@ -94,6 +95,7 @@ class Service final : public EngineService {
   /// The load thread waits here for room; the answer comes from the service loop.
   [[nodiscard]] Room wait_for_room(std::uint64_t bytes);
   void publish();
+  [[nodiscard]] std::vector<ModelChange> changes();
   /// Hands a task to the loop, or ends it at once when the loop takes no more work.
   void submit(std::shared_ptr<EngineTask> const& task, std::string model,
               std::optional<Seconds> keep_alive);
@@ -126,6 +128,7 @@ class Service final : public EngineService {
   std::map<std::string, std::string> last_failure_;  // why a model's last load failed; bounded
   std::string last_death_;  // why the last engine ended by itself, until the next load
   std::optional<Time> timer_;
+  ModelChanges changes_;
 
   mutable std::mutex published_mutex_;
   std::condition_variable progress_;

@@ -24,14 +24,14 @@ FAKE_ENGINE = pathlib.Path(os.environ.get(
 class House:
     """A running server with its folder, and a client for it."""
 
-    def __init__(self, folder: pathlib.Path):
+    def __init__(self, folder: pathlib.Path, **settings):
         assert FAKE_ENGINE.exists(), f"{FAKE_ENGINE} is missing: build the target fake_engine"
         self.folder = folder
         self.cache = folder / "hf-cache"
         self.server = running.Server(folder, running.environment(
             folder / "home", PRIMARY_CACHE_PATH=self.cache, SECONDARY_CACHE_PATH=folder / "second",
             DATABASE_PATH=folder / "models.db", HOMELAB_LLM_ENGINE=FAKE_ENGINE, HF_HUB_OFFLINE="1",
-            HF_TOKEN=SECRET))
+            HF_TOKEN=SECRET, **settings))
         self.url = f"http://127.0.0.1:{self.server.port}"
         self.http = httpx.Client(base_url=self.url, timeout=60, trust_env=False)
         self.count = 0

@@ -1,14 +1,18 @@
 // Ollama's dialect, for its many clients: OLLAMA_HOST=http://127.0.0.1:8000/ollama.
 #include <fmt/format.h>
 
+#include <atomic>
 #include <chrono>
 
 #include "../cancel_handle.h"
 #include "../dialects.h"
 #include "../late_stream.h"
 #include "../model_name.h"
+#include "../quiet_watch.h"
 #include "../replies.h"
+#include "../retry_after.h"
 #include "base/time.h"
+#include "config/settings.h"
 #include "http/local_client.h"
 #include "http/sse_parser.h"
 #include "translate.h"
@@ -40,25 +44,40 @@ Response refuse(Error const& error) {
   return refuse(status, error.message);
 }
 
+Response refuse(Services const& services, std::string const& model, Error const& error) {
+  auto reply = refuse(error);
+  say_when_to_come_back(reply, error, services.engines, model);
+  return reply;
+}
+
 /// One request on the engine, its answer translated on the way.
 class Translated : public std::enable_shared_from_this<Translated> {
  public:
-  Translated(std::shared_ptr<Pending> pending, Wanted const& wanted, std::string const& shown)
+  Translated(std::shared_ptr<Pending> pending, SharedServices services, Wanted const& wanted,
+             std::string const& shown)
       : pending_(std::move(pending)),
+        services_(std::move(services)),
+        model_(wanted.model),
         stream_wanted_(wanted.stream),
         answer_(shown, wanted.chat),
         work_(std::make_shared<CancelHandle>()) {
     stream_ = std::make_shared<LateStream>([work = work_] { work->cancel(); });
   }
 
-  void run(engine::EngineService& engines, engine::ForwardRequest request) {
+  void run(engine::ForwardRequest request) {
     pending_->on_client_gone([work = work_] { work->cancel(); });
     auto const self = shared_from_this();
+    auto const interval =
+        stream_wanted_ ? ping_interval(services_->settings) : std::chrono::milliseconds(0);
+    quiet_ = std::make_shared<QuietWatch>(services_->timers, interval, [weak = weak_from_this()] {
+      if (auto const alive = weak.lock()) alive->write(alive->answer_.nothing_yet());
+    });
+    quiet_->start();
     http::LocalCallbacks callbacks;
     callbacks.on_head = [self](int status, http::Headers const&) { self->status_ = status; };
     callbacks.on_data = [self](std::string_view bytes) { self->data(bytes); };
     callbacks.on_done = [self](Status const& status) { self->done(status); };
-    work_->hold(engines.forward(std::move(request), std::move(callbacks)));
+    work_->hold(services_->engines.forward(std::move(request), std::move(callbacks)));
   }
 
  private:
@@ -73,7 +92,10 @@ class Translated : public std::enable_shared_from_this<Translated> {
     for (auto const& event : events) {
       auto const lines = answer_.take(event.data);
       if (!lines) return give_up(lines.error());
-      for (auto const& line : *lines) write(line);
+      for (auto const& line : *lines) {
+        quiet_->heard();
+        write(line);
+      }
     }
   }
 
@@ -84,8 +106,7 @@ class Translated : public std::enable_shared_from_this<Translated> {
 
   void write(json::object const& line) {
     if (!stream_wanted_) return;
-    if (!begun_) {
-      begun_ = true;
+    if (!begun_.exchange(true)) {
       http::StreamReply reply;
       reply.headers.set("content-type", "application/x-ndjson");
       reply.headers.set("cache-control", "no-cache");
@@ -97,34 +118,41 @@ class Translated : public std::enable_shared_from_this<Translated> {
 
   void done(Status const& status) {
     work_->release();
+    quiet_->stop();
     if (!error_ && !status) error_ = status.error();
-    if (!error_ && status_ != 200)
-      return pending_->complete(refuse(status_, ollama::core_error(refusal_)));
-    auto const total = Clock::now() - began_;
-    if (error_ && begun_) {
-      write(ollama::error_json(error_->message));
-    } else if (error_) {
-      return pending_->complete(refuse(*error_));
-    } else if (stream_wanted_) {
-      write(answer_.last(total));
-    } else {
-      return pending_->complete(json_reply(200, answer_.whole(total)));
+    if (error_) return fail_with(refuse(*services_, model_, *error_), error_->message);
+    if (status_ != 200) {
+      auto const reason = ollama::core_error(refusal_);
+      return fail_with(refuse(status_, reason), reason);
     }
+    auto const total = Clock::now() - began_;
+    if (!stream_wanted_) return pending_->complete(json_reply(200, answer_.whole(total)));
+    write(answer_.last(total));
+    stream_->close(true);
+  }
+
+  /// Once the stream has begun, its last line says why it ends.
+  void fail_with(Response refusal, std::string const& reason) {
+    if (!begun_.exchange(true)) return pending_->complete(std::move(refusal));
+    write(ollama::error_json(reason));
     stream_->close(true);
   }
 
   std::shared_ptr<Pending> pending_;
+  SharedServices const services_;
+  std::string const model_;
   bool const stream_wanted_;
   Clock::time_point const began_ = Clock::now();
+  std::atomic<bool> begun_{false};  ///< the answer's head is decided
   // Only touched by the callbacks, which come one after the other.
   ollama::Answer answer_;
   http::SseParser events_;
   int status_ = 0;
   std::string refusal_;
   std::optional<Error> error_;
-  bool begun_ = false;
   std::shared_ptr<CancelHandle> work_;
   std::shared_ptr<LateStream> stream_;
+  std::shared_ptr<QuietWatch> quiet_;
 };
 
 using Reader = Result<Wanted> (*)(json::object const&);
@@ -168,20 +196,20 @@ Reply load_only(SharedServices const& services, Wanted const& wanted, std::strin
   } else {
     out["response"] = "";
   }
-  return PendingReply{
-      [services, unload, name = wanted.model, out](std::shared_ptr<Pending> const& pending) {
-        auto const answer = [pending, out](auto const& result) {
-          bool const fine = result || result.error().code == Code::kFailedPrecondition;
-          pending->complete(fine ? json_reply(200, out) : refuse(result.error()));
-        };
-        if (unload) {
-          services->engines.unload(name, answer);
-        } else {
-          services->engines.load(name, false, engine::Place::kBeside, [=](auto const& loaded) {
-            pending->complete(loaded ? json_reply(200, out) : refuse(loaded.error()));
-          });
-        }
-      }};
+  return PendingReply{[services, unload, name = wanted.model,
+                       out](std::shared_ptr<Pending> const& pending) {
+    auto const answer = [pending, out](auto const& result) {
+      bool const fine = result || result.error().code == Code::kFailedPrecondition;
+      pending->complete(fine ? json_reply(200, out) : refuse(result.error()));
+    };
+    if (unload) {
+      services->engines.unload(name, answer);
+    } else {
+      services->engines.load(name, false, engine::Place::kBeside, [=](auto const& loaded) {
+        pending->complete(loaded ? json_reply(200, out) : refuse(*services, name, loaded.error()));
+      });
+    }
+  }};
 }
 
 Reply generate(SharedServices const& services, Request const& request, Reader reader) {
@@ -191,8 +219,8 @@ Reply generate(SharedServices const& services, Request const& request, Reader re
   if (wanted->only_load) return load_only(services, *wanted, shown);
   return PendingReply{
       [services, shown, wanted = *std::move(wanted)](std::shared_ptr<Pending> pending) {
-        std::make_shared<Translated>(std::move(pending), wanted, shown)
-            ->run(services->engines, forward_request(wanted));
+        std::make_shared<Translated>(std::move(pending), services, wanted, shown)
+            ->run(forward_request(wanted));
       }};
 }
 
@@ -206,10 +234,8 @@ struct WholeAnswer {
   bool too_long = false;
 };
 
-Response embedded(WholeAnswer const& answer, Status const& status, std::string const& shown,
-                  bool older) {
+Response embedded(WholeAnswer const& answer, std::string const& shown, bool older) {
   if (answer.too_long) return refuse(502, "the engine's answer is longer than 64 MiB");
-  if (!status) return refuse(status.error());
   if (answer.status != 200) return refuse(answer.status, ollama::core_error(answer.body));
   auto const core = parse_json(answer.body);
   if (!core) return refuse(502, core.error().message);
@@ -234,9 +260,12 @@ Reply embed(SharedServices const& services, Request const& request, bool older) 
       answer->too_long = answer->too_long || answer->body.size() + bytes.size() > kVectorLimitBytes;
       if (!answer->too_long) answer->body += bytes;
     };
-    callbacks.on_done = [answer, shown, older](Status const& status) {
+    callbacks.on_done = [services, answer, model = wanted.model, shown,
+                         older](Status const& status) {
       answer->work.release();
-      answer->pending->complete(embedded(*answer, status, shown, older));
+      answer->pending->complete(status || answer->too_long
+                                    ? embedded(*answer, shown, older)
+                                    : refuse(*services, model, status.error()));
     };
     answer->work.hold(services->engines.forward(forward_request(wanted), std::move(callbacks)));
   }};
@@ -282,6 +311,15 @@ Reply tags(Services const& services) {
   return json_reply(200, json::object{{"models", std::move(out)}});
 }
 
+/// When a loaded model goes by itself, if nobody uses it from now on. A request's own keep_alive is
+/// not looked at. One that stays gets a time far away, as Ollama does: its clients ask for one.
+UtcTime expires_at(Services const& services, engine::LoadedModel const& model) {
+  constexpr std::chrono::hours kForEver{24 * 365 * 100};
+  auto const idle = services.settings.idle_unload();
+  bool const stays = model.pinned || idle.count() == 0;
+  return utc_now() + (stays ? std::chrono::seconds(kForEver) : idle);
+}
+
 Reply running(Services const& services) {
   json::array out;
   for (auto const& loaded : services.engines.all_loaded()) {
@@ -289,6 +327,7 @@ Reply running(Services const& services) {
     if (!model) continue;
     auto one = entry(*model);
     one["size"] = loaded.resident_bytes;
+    one["expires_at"] = to_iso_utc(expires_at(services, loaded));
     one["size_vram"] = loaded.device == "cpu" ? 0 : loaded.resident_bytes;
     out.push_back(std::move(one));
   }

@@ -36,6 +36,9 @@ class Answer {
   /// One event of the core: the lines it becomes (none for a role or for numbers alone). Errors:
   /// the core's own error, kDataLoss for what is no event.
   [[nodiscard]] Result<std::vector<json::object>> take(std::string_view event);
+  /// A line that says nothing, for clients that wait. Ollama's lines have no comments, its clients
+  /// take every line for an object, and an empty piece of text for nothing. Safe beside take().
+  [[nodiscard]] json::object nothing_yet() const { return line("", ""); }
   /// The last line, with the numbers. `total` is the time since the request came.
   [[nodiscard]] json::object last(std::chrono::nanoseconds total) const;
   /// Everything in one object, for a request without a stream.

@@ -19,6 +19,9 @@
 //   completion
 //   --stop-at N          the end token comes as token N          --chatter           writes a
 //   megabyte of log
+//   --ready-when FILE    /health says 503 until FILE exists
+//   --answer-when FILE   answers of /v1 wait until FILE exists; one that was asked for as a stream
+//   is one
 // GET /fake/stats tells how many streams run and how many clients left early.
 #include <fmt/format.h>
 #include <signal.h>
@@ -31,6 +34,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <stdexcept>
 #include <thread>
 
@@ -141,9 +145,43 @@ void complete(World& world, Connection& client, std::string const& body) {
   client.end_stream();
 }
 
+/// Silent until the file exists: a long prefill. Throws when the client leaves meanwhile.
+void wait_for_file(Connection const& client, std::string const& file) {
+  while (!std::filesystem::exists(file)) {
+    if (client.client_left()) throw std::runtime_error("the client left");
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+}
+
+/// A chat of one word in the words of OpenAI's or Anthropic's dialect.
+void stream_one_word(Connection& client, std::string const& target) {
+  client.begin_stream();
+  if (target == "/v1/messages") {
+    client.send_event(R"({"type":"content_block_delta","delta":{"text":"w0"}})");
+  } else {
+    client.send_event(
+        R"({"choices":[{"index":0,"text":"w0","delta":{"content":"w0"},"finish_reason":"stop"}]})");
+    client.send_event("[DONE]");
+  }
+  client.end_stream();
+}
+
+bool is_ready(World const& world) {
+  if (world.flags.has("--never-ready")) return false;
+  if (world.flags.has("--ready-when"))
+    return std::filesystem::exists(world.flags.text("--ready-when"));
+  return Clock::now() >= world.ready_at;
+}
+
 void answer(World& world, Connection& client, Request const& request) {
+  if (world.flags.has("--answer-when") && request.target.starts_with("/v1/")) {
+    wait_for_file(client, world.flags.text("--answer-when"));
+    auto const body = parse_json(request.body);
+    if (body && body->is_object() && get_bool(body->get_object(), "stream").value_or(false))
+      return stream_one_word(client, request.target);
+  }
   if (request.target == "/health") {
-    bool const ready = Clock::now() >= world.ready_at && !world.flags.has("--never-ready");
+    bool const ready = is_ready(world);
     client.answer(ready ? 200 : 503,
                   ready ? R"({"status":"ok"})" : R"({"error":{"message":"Loading model"}})");
   } else if (request.target == "/tokenize") {
@@ -162,7 +200,7 @@ void serve_client(World& world, int fd) {
   Connection client(fd);
   try {
     Request const request = client.read_request();
-    bool const stream = request.target == "/completion";
+    bool const stream = request.target == "/completion" || world.flags.has("--answer-when");
     if (stream) ++world.running;
     try {
       answer(world, client, request);

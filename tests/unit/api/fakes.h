@@ -258,6 +258,38 @@ class FakePending : public http::Pending {
   std::function<void()> on_gone;
 };
 
+/// Time passes when the test says so.
+class FakeTimers : public http::Timers {
+ public:
+  Clock::time_point now() const override { return now_; }
+  std::shared_ptr<void> after(std::chrono::milliseconds delay,
+                              std::function<void()> command) override {
+    auto const kept = std::make_shared<std::function<void()>>(std::move(command));
+    calls_.emplace(now_ + delay, kept);
+    return kept;
+  }
+  /// What is due is called at its time.
+  void pass(std::chrono::milliseconds time) {
+    auto const end = now_ + time;
+    while (!calls_.empty() && calls_.begin()->first <= end) {
+      auto const [when, command] = *calls_.begin();
+      calls_.erase(calls_.begin());
+      now_ = std::max(now_, when);
+      if (auto const wanted = command.lock()) (*wanted)();
+    }
+    now_ = end;
+  }
+  /// How many calls somebody still waits for.
+  [[nodiscard]] std::size_t waiting() const {
+    return static_cast<std::size_t>(std::count_if(
+        calls_.begin(), calls_.end(), [](auto const& call) { return !call.second.expired(); }));
+  }
+
+ private:
+  Clock::time_point now_ = Clock::time_point() + std::chrono::hours(1);
+  std::multimap<Clock::time_point, std::weak_ptr<std::function<void()>>> calls_;
+};
+
 /// The whole router over the fakes and a cache in a folder of its own.
 class ApiFixture {
  public:
@@ -270,8 +302,8 @@ class ApiFixture {
         client(http::Client::create({})),
         downloader(hub::Downloader::create(*client, {}, {})),
         hub{*client, {}, *downloader},
-        router(api::make_router(
-            {registry, engines, locations, usage, mirror, settings, jobs, hub, "9.9.9"})) {}
+        router(api::make_router({registry, engines, locations, usage, mirror, settings, jobs, hub,
+                                 "9.9.9", timers, feed})) {}
   /// Jobs end before what they work with.
   ~ApiFixture() { jobs.shutdown(); }
 
@@ -328,6 +360,8 @@ class ApiFixture {
   std::unique_ptr<hub::Downloader> downloader;
   care::HubAccess hub;
   jobs::JobBook jobs;
+  FakeTimers timers;
+  api::ModelFeed feed;
   http::Router router;
   std::shared_ptr<FakePending> pending;
 

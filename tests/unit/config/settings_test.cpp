@@ -292,6 +292,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"HOMELAB_LLM_GPU_LAYERS", "many", "auto"}, Bad{"HOMELAB_LLM_MAX_LOADED", "0", "from 1"},
         Bad{"HOMELAB_LLM_IDLE_UNLOAD_S", "soon", "seconds"},
         Bad{"HOMELAB_LLM_TRASH_HOURS", "-1", "hours"},
+        Bad{"HOMELAB_LLM_PING_MS", "600001", "milliseconds"},
         Bad{"HOMELAB_LLM_LOG_LEVEL", "loud", "debug"}));
 
 TEST_F(SettingsTest, GoodNumbersAreRead) {
@@ -300,6 +301,7 @@ TEST_F(SettingsTest, GoodNumbersAreRead) {
   environment_["HOMELAB_LLM_PORT"] = "0";
   environment_["HOMELAB_LLM_GPU_LAYERS"] = "12";
   environment_["HOMELAB_LLM_IDLE_UNLOAD_S"] = "300";
+  environment_["HOMELAB_LLM_PING_MS"] = "250";
   environment_["HOMELAB_LLM_LOG_LEVEL"] = "DEBUG";
   environment_["HOMELAB_LLM_ENGINE"] = "bin/engine";
   auto const settings = good();
@@ -308,6 +310,7 @@ TEST_F(SettingsTest, GoodNumbersAreRead) {
   EXPECT_EQ(settings.port(), 0);
   EXPECT_EQ(settings.gpu_layers(), 12);
   EXPECT_EQ(settings.idle_unload(), std::chrono::minutes(5));
+  EXPECT_EQ(settings.text("HOMELAB_LLM_PING_MS"), "250");
   EXPECT_EQ(settings.log_level(), "debug");
   EXPECT_EQ(settings.engine_program(), here("bin/engine"));
 }

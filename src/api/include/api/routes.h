@@ -4,11 +4,13 @@
 #include <string>
 #include <vector>
 
+#include "api/model_feed.h"
 #include "cache/locations.h"
 #include "cache/usage_monitor.h"
 #include "care/work.h"
 #include "engine/engine_service.h"
 #include "http/router.h"
+#include "http/timers.h"
 #include "jobs/job_book.h"
 #include "mirror/mirror.h"
 #include "registry/registry.h"
@@ -30,6 +32,8 @@ struct Services {
   jobs::JobBook& jobs;
   care::HubAccess const& hub;
   std::string version;
+  http::Timers& timers;
+  ModelFeed& feed;
 };
 
 /// The complete router: /api (the original's contract), /health, /v1, /hub, the page.

@@ -35,6 +35,16 @@ enum class Place {
              ///< none
 };
 
+/// A model came, goes or has gone.
+struct ModelChange {
+  enum class State { kLoading, kLoaded, kUnloaded };
+  std::string model;
+  State state = State::kUnloaded;
+  std::string error =
+      {};  ///< kUnloaded: why its load failed or its engine ended; empty = as wished
+  friend bool operator==(ModelChange const&, ModelChange const&) = default;
+};
+
 struct Options {
   cache::Path program;         ///< homelab-llm-engine
   cache::Path runtime_folder;  ///< sockets and engine logs, 0700, made by the service; socket paths
@@ -48,6 +58,8 @@ struct Options {
   std::set<std::string> pinned = {};   ///< models that never go by themselves
   /// Bytes of memory that are free now; empty = ask the system.
   std::function<std::uint64_t()> free_memory = {};
+  /// Hears of every change, in order, on the service loop; must not block. May be empty.
+  std::function<void(ModelChange const&)> on_change = {};
   std::chrono::seconds health_timeout{600};
   std::chrono::seconds stop_grace{5};
 };
