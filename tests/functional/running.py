@@ -59,7 +59,7 @@ class Server:
         answer = connection.getresponse()
         assert answer.status == 200, answer.read()
         for line in answer:
-            if line.strip():
+            if line.strip() and line != b": ping\n":
                 assert line.startswith(b"data: "), line
                 yield json.loads(line[6:])
         connection.close()
