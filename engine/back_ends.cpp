@@ -1,7 +1,6 @@
 #include "back_ends.h"
 
 #include <fmt/format.h>
-#include <ggml-backend.h>
 
 #include <fstream>
 #include <set>
@@ -64,6 +63,17 @@ std::vector<BackEnd> back_ends() {
                       plug_in_of(registry, plug_ins)});
   }
   return result;
+}
+
+bool is_gpu(ggml_backend_dev_t device) {
+  auto const type = ggml_backend_dev_type(device);
+  return type == GGML_BACKEND_DEVICE_TYPE_GPU || type == GGML_BACKEND_DEVICE_TYPE_IGPU;
+}
+
+bool has_gpu() {
+  for (std::size_t i = 0; i < ggml_backend_dev_count(); ++i)
+    if (is_gpu(ggml_backend_dev_get(i))) return true;
+  return false;
 }
 
 }  // namespace homelab::engine_process

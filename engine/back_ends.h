@@ -1,6 +1,8 @@
 #pragma once
 // Finds and loads llama.cpp's compute back ends (the processor variants, and GPU plug-ins put
 // beside them).
+#include <ggml-backend.h>
+
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -24,5 +26,10 @@ struct BackEnd {
 };
 /// The devices of the loaded back ends.
 [[nodiscard]] std::vector<BackEnd> back_ends();
+
+/// Whether a device has graphics hardware to compute with (not only a faster library).
+[[nodiscard]] bool is_gpu(ggml_backend_dev_t device);
+/// Whether one of the devices of the loaded back ends is a GPU.
+[[nodiscard]] bool has_gpu();
 
 }  // namespace homelab::engine_process

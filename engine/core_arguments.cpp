@@ -13,6 +13,7 @@
 #include <string_view>
 #include <thread>
 
+#include "back_ends.h"
 #include "base/os/file.h"
 #include "base/strings.h"
 
@@ -139,6 +140,9 @@ Result<common_params> parse_core_arguments(std::vector<std::string> const& argum
                 "no model given: -m PATH (a .gguf file or a folder with config.json and "
                 "safetensors) is required");
   }
+  // Fitting a model to the devices reads its vocabulary once more. Without a GPU there is nothing
+  // to fit but the context, and only if nobody said how long it is.
+  if (params.n_ctx > 0 && !has_gpu()) params.fit_params = false;
   params.offline = true;
   params.ui = false;
   return params;

@@ -15,6 +15,7 @@
 #include "loader/model_plan.h"
 #include "loader/virtual_gguf.h"
 #include "text_seam.h"
+#include "weights_in_place.h"
 
 namespace homelab::engine_process {
 namespace {
@@ -60,6 +61,28 @@ Result<Plan> plan_for(std::string const& folder) {
   return kept().plans.insert_or_assign(folder, std::move(plan)).first->second;
 }
 
+struct FreeModel {
+  void operator()(llama_model* model) const { llama_model_free(model); }
+};
+
+/// The message of an error may be empty: then the library said in its log what is wrong.
+Result<llama_model*> load_plan(Plan const& plan, llama_model_params params) {
+  std::string reason;
+  ASSIGN_OR_RETURN(auto const file, loader::open_virtual_gguf(plan, &reason));
+  std::unique_ptr<WeightsInPlace> in_place;
+  if (::fileno(file.get()) >= 0 && WeightsInPlace::possible(params, *plan)) {
+    ASSIGN_OR_RETURN(in_place, WeightsInPlace::open(plan));
+    in_place->take_part(params);
+  } else {
+    // There are no bytes behind the file that could be mapped.
+    params.load_mode = LLAMA_LOAD_MODE_NONE;
+  }
+  std::unique_ptr<llama_model, FreeModel> model(llama_model_load_from_file_ptr(file.get(), params));
+  if (in_place) RETURN_IF_ERROR(in_place->outcome());
+  if (!model) return fail(Code::kDataLoss, reason);
+  return model.release();
+}
+
 llama_model* load_folder(std::string const& folder, llama_model_params params,
                          std::string& reason) {
   auto plan = plan_for(folder);
@@ -67,20 +90,17 @@ llama_model* load_folder(std::string const& folder, llama_model_params params,
     reason = plan.error().message;
     return nullptr;
   }
-  auto file = loader::open_virtual_gguf(*plan, &reason);
-  if (!file) {
-    reason = file.error().message;
+  auto model = load_plan(*plan, params);
+  if (!model) {
+    reason = model.error().message;
     return nullptr;
   }
-  // There is no descriptor behind the file that could be mapped.
-  params.load_mode = LLAMA_LOAD_MODE_NONE;
-  auto* const model = llama_model_load_from_file_ptr(file->get(), params);
-  if (model != nullptr) set_text_rules(llama_model_get_vocab(model), (*plan)->text_rules());
-  if (model != nullptr && !params.no_alloc) {
+  set_text_rules(llama_model_get_vocab(*model), (*plan)->text_rules());
+  if (!params.no_alloc) {
     std::lock_guard const lock(kept().mutex);
     kept().plans.erase(folder);
   }
-  return model;
+  return *model;
 }
 
 /// A GGUF has its types; asking for others must not be ignored.

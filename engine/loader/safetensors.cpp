@@ -181,6 +181,7 @@ Result<SafetensorsFile> SafetensorsFile::open(std::filesystem::path const& path)
   RETURN_IF_ERROR(
       read_fully(result.file_.get(), kLengthBytes, std::as_writable_bytes(std::span(header))));
   result.data_start_ = kLengthBytes + length;
+  result.size_ = size;
   auto tensors = parse_safetensors_header(header, size - result.data_start_);
   if (!tensors) return fail(std::move(tensors.error()).in(path.string()));
   result.tensors_ = std::move(*tensors);
@@ -191,6 +192,10 @@ Status SafetensorsFile::read(std::uint64_t offset, std::span<std::byte> out) con
   auto status = read_fully(file_.get(), data_start_ + offset, out);
   if (!status) return fail(std::move(status.error()).in(path_.string()));
   return {};
+}
+
+Result<FileMapping> SafetensorsFile::map() const {
+  return FileMapping::of(file_.get(), size_, path_.string());
 }
 
 }  // namespace homelab::loader

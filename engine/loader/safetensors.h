@@ -11,6 +11,7 @@
 
 #include "base/os/file.h"
 #include "base/result.h"
+#include "loader/file_mapping.h"
 
 namespace homelab::loader {
 
@@ -49,10 +50,15 @@ class SafetensorsFile {
   /// Fills `out` from data offset `offset` on. Errors: kDataLoss if the file has become shorter.
   [[nodiscard]] Status read(std::uint64_t offset, std::span<std::byte> out) const;
 
+  /// The whole file as memory; its data begin at data_start(). Errors: kResourceExhausted.
+  [[nodiscard]] Result<FileMapping> map() const;
+  [[nodiscard]] std::uint64_t data_start() const { return data_start_; }
+
  private:
   std::filesystem::path path_;
   os::UniqueFd file_;
   std::uint64_t data_start_ = 0;
+  std::uint64_t size_ = 0;
   std::vector<TensorInfo> tensors_;
 };
 

@@ -1,8 +1,12 @@
 #include "loader/virtual_gguf.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+
+#include "base/os/file.h"
 
 namespace homelab::loader {
 namespace {
@@ -10,7 +14,12 @@ namespace {
 class Reader {
  public:
   Reader(std::shared_ptr<ModelPlan const> plan, std::string* reason)
-      : plan_(std::move(plan)), reason_(reason) {}
+      : plan_(std::move(plan)),
+        reason_(reason),
+        nothing_(::memfd_create("virtual_gguf", MFD_CLOEXEC)) {}
+
+  /// Of an empty file; negative if there is none.
+  [[nodiscard]] int descriptor() const { return nothing_.get(); }
 
   ssize_t read(std::span<std::byte> out) {
     std::size_t done = 0;
@@ -105,6 +114,7 @@ class Reader {
 
   std::shared_ptr<ModelPlan const> plan_;
   std::string* reason_;
+  os::UniqueFd nothing_;
   std::uint64_t position_ = 0;
   Kept kept_;
   std::vector<std::byte> bytes_;
@@ -139,6 +149,10 @@ Result<FilePtr> open_virtual_gguf(std::shared_ptr<ModelPlan const> plan, std::st
     delete reader;
     return fail(Code::kResourceExhausted, "no memory for a virtual file");
   }
+#ifdef __GLIBC__
+  // The C library has no call for this; without it fileno() fails, and nobody can map the file.
+  if (reader->descriptor() >= 0) file->_fileno = reader->descriptor();
+#endif
   return file;
 }
 

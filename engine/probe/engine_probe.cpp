@@ -4,7 +4,7 @@
 //   "logits": true}, or {"tokens": [1, 2], "logits": true}
 // Prints one JSON object a line: {"tokens": [...]}; with logits, all positions' raw floats are
 // appended to LOGITS_FILE. {"ends": true} is answered with {"ends": [ids that end a generation]}.
-// LOAD_QUANTIZED is the engine's --load-quantized.
+// LOAD_QUANTIZED is the engine's --load-quantized, LOAD_MODE its --load-mode.
 #include <llama.h>
 
 #include <cstdio>
@@ -71,12 +71,13 @@ struct Settings {
   bool vocab_only = false;
   char const* logits_path = nullptr;
   char const* quantised = nullptr;
+  char const* load_mode = nullptr;
 };
 
 Settings settings_of_environment() {
   // NOLINTBEGIN(concurrency-mt-unsafe): called before the first thread starts
   return {std::getenv("VOCAB_ONLY") != nullptr, std::getenv("LOGITS_FILE"),
-          std::getenv("LOAD_QUANTIZED")};
+          std::getenv("LOAD_QUANTIZED"), std::getenv("LOAD_MODE")};
   // NOLINTEND(concurrency-mt-unsafe)
 }
 
@@ -111,6 +112,7 @@ int run(char const* path) {
   if (!homelab::engine_process::load_back_ends()) return 1;
   auto model_params = llama_model_default_params();
   model_params.vocab_only = settings.vocab_only;
+  if (settings.load_mode) model_params.load_mode = llama_load_mode_from_str(settings.load_mode);
   auto* model = llama_model_load_from_file(path, model_params);
   if (!model) return 1;
   auto const* vocab = llama_model_get_vocab(model);

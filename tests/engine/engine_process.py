@@ -37,11 +37,15 @@ def describe(path: Path) -> dict:
 
 
 def probe(
-    model: Path, requests: list[dict], vocab_only: bool = False, quantised: str | None = None
+    model: Path,
+    requests: list[dict],
+    vocab_only: bool = False,
+    quantised: str | None = None,
+    load_mode: str | None = None,
 ) -> tuple[list[list[int]], np.ndarray]:
     """Token ids of each request, and the logits of those that ask for them, as one flat array.
 
-    `quantised`: the engine's --load-quantized.
+    `quantised`: the engine's --load-quantized; `load_mode`: its --load-mode.
     """
     with tempfile.TemporaryDirectory() as folder:
         logits = Path(folder) / "logits"
@@ -50,6 +54,8 @@ def probe(
             environment["VOCAB_ONLY"] = "1"
         if quantised:
             environment["LOAD_QUANTIZED"] = quantised
+        if load_mode:
+            environment["LOAD_MODE"] = load_mode
         lines = "".join(json.dumps(request) + "\n" for request in requests)
         done = subprocess.run(
             [PROBE, model], input=lines, capture_output=True, text=True, timeout=PATIENCE_S, env=environment
