@@ -331,8 +331,10 @@ Status ModelPlan::materialise_rows(PlannedTensor const& tensor, std::size_t part
   std::vector<std::byte> raw(rows * raw_row_bytes);
   RETURN_IF_ERROR(source.file->read(offset, raw));
   if (tensor.paired_heads > 0) {
-    std::vector<std::byte> paired(raw.size());
-    pair_rows(raw, rows, tensor.part_rows() / tensor.paired_heads, paired);
+    bool const is_all = tensor.pack == nullptr && raw.size() == out.size() && !tensor.plus_one;
+    std::vector<std::byte> paired(is_all ? 0 : raw.size());
+    pair_rows(raw, rows, tensor.part_rows() / tensor.paired_heads, is_all ? out : paired);
+    if (is_all) return {};
     raw.swap(paired);
   }
   if (tensor.pack != nullptr) {

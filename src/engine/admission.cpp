@@ -12,7 +12,7 @@ class Room {
   [[nodiscard]] bool fits(std::vector<Resident const*> const& leaving) const {
     std::uint64_t free = demand_.free_bytes;
     for (auto const* resident : leaving) free += resident->bytes;
-    return free >= demand_.needed_bytes &&
+    return free >= demand_.needed_bytes + demand_.promised_bytes &&
            residents_ - leaving.size() + 1 <= std::max<std::size_t>(1, demand_.max_models);
   }
 

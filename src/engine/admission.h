@@ -22,6 +22,8 @@ struct Demand {
   std::uint64_t needed_bytes = 0;
   std::uint64_t free_bytes = 0;  ///< of this machine or container, with the residents in place
   std::size_t max_models = 1;    ///< loaded at once, the new one counted
+  /// Of `free_bytes`, what the residents will still use; counted in their `bytes` as well.
+  std::uint64_t promised_bytes = 0;
 };
 
 struct Admission {

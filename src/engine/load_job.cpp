@@ -55,11 +55,11 @@ LoadOutcome LoadJob::run() {
   return {fail(as_attempt_error(std::move(outcome).error(), start_.model.model_name)), nullptr};
 }
 
-Status LoadJob::make_room(EngineShape const& shape, std::uint64_t predicted) {
-  auto const needed = memory_.needed_bytes(shape, predicted);
+Result<std::uint64_t> LoadJob::make_room(EngineShape const& shape, Prediction prediction) {
+  auto const needed = memory_.needed_bytes(shape, prediction);
   ASSIGN_OR_RETURN(auto const leaving, start_.make_room(start_.any_size ? 0 : needed));
   for (auto const& engine : leaving) stop_process(*engine, options_.stop_grace);
-  return {};
+  return needed;
 }
 
 Result<LoadOutcome> LoadJob::attempt(std::optional<std::string> const& previous_status) {
@@ -172,9 +172,10 @@ Result<std::shared_ptr<LoadedEngine>> LoadJob::start_engine(Files const& files,
     weight_bytes =
         quantised_bytes(static_cast<std::uint64_t>(*facts.parameter_count), start.quantised);
   // On a GPU the engine itself decides how many layers fit.
-  RETURN_IF_ERROR(make_room(shape, device_name == "cpu"
-                                       ? predicted_bytes(facts, weight_bytes, shape.context_tokens)
-                                       : 0));
+  Prediction prediction;
+  if (device_name == "cpu")
+    prediction = predict(facts, weight_bytes, expected_tokens(start.context_tokens, start.slots));
+  ASSIGN_OR_RETURN(auto const needed_bytes, make_room(shape, prediction));
   ASSIGN_OR_RETURN(auto process, EngineProcess::start(start));
   auto const healthy =
       process->wait_until_healthy(dependencies_.loops, options_.health_timeout, cancelled());
@@ -197,6 +198,7 @@ Result<std::shared_ptr<LoadedEngine>> LoadJob::start_engine(Files const& files,
   if (!files.variant.empty()) engine->quantization = files.variant;
   engine->busy_threads = device_name == "cpu" ? start.threads : 0;
   engine->weight_bytes = weight_bytes;
+  engine->expected_bytes = needed_bytes;
   engine->memory_key = shape.key();
   engine->socket = process->socket();
   engine->process = std::move(process);

@@ -71,7 +71,8 @@ class LoadJob {
   [[nodiscard]] EngineStart engine_start(Files const& files, ModelFacts const& facts) const;
   [[nodiscard]] Result<std::shared_ptr<LoadedEngine>> start_engine(Files const& files,
                                                                    ModelFacts const& facts);
-  [[nodiscard]] Status make_room(EngineShape const& shape, std::uint64_t predicted);
+  /// Gives how much memory it was.
+  [[nodiscard]] Result<std::uint64_t> make_room(EngineShape const& shape, Prediction prediction);
   void record_failure(Error const& error, std::optional<std::string> const& previous_status);
   [[nodiscard]] cache::Path file_named(std::uint64_t number, std::string_view suffix) const;
   void remove_old_logs() const;

@@ -17,8 +17,9 @@ struct LoadedEngine {
   std::optional<std::string> quantization;
   std::string socket;
   unsigned busy_threads = 0;  ///< of this machine's processor while it works; 0 = it works on a GPU
-  std::uint64_t weight_bytes = 0;  ///< of the files, whether they are in memory now or not
-  std::string memory_key;          ///< see MemoryBook
+  std::uint64_t weight_bytes = 0;    ///< of the files, whether they are in memory now or not
+  std::uint64_t expected_bytes = 0;  ///< that it may grow to while it works; 0: on a GPU
+  std::string memory_key;            ///< see MemoryBook
   std::unique_ptr<EngineProcess>
       process;                 ///< of the service loop, or of the load thread while it stops
   std::optional<Error> ended;  ///< service loop only: why nothing runs here any more

@@ -28,16 +28,19 @@ std::uint64_t quantised_bytes(std::uint64_t parameters, std::string_view type) {
   return parameters * half_bits / 16;
 }
 
-std::uint64_t predicted_bytes(ModelFacts const& facts, std::uint64_t weight_bytes,
-                              std::uint64_t context_tokens) {
-  return weight_bytes + facts.kv_bytes_per_token * context_tokens +
-         kBatchTokens * kLogitBytes * facts.vocabulary_size + kBaseBytes;
+std::uint64_t expected_tokens(std::uint64_t context_tokens, std::uint64_t slots) {
+  return std::max(context_tokens, context_tokens * slots / 2);
 }
 
-std::uint64_t MemoryBook::needed_bytes(EngineShape const& shape, std::uint64_t predicted) const {
+Prediction predict(ModelFacts const& facts, std::uint64_t weight_bytes, std::uint64_t tokens) {
+  std::uint64_t const least = weight_bytes + facts.kv_bytes_per_token * tokens;
+  return {least + kBatchTokens * kLogitBytes * facts.vocabulary_size + kBaseBytes, least};
+}
+
+std::uint64_t MemoryBook::needed_bytes(EngineShape const& shape, Prediction prediction) const {
   std::lock_guard const lock(mutex_);
   auto const found = most_.find(shape.key());
-  return found == most_.end() ? predicted : found->second;
+  return found == most_.end() ? prediction.predicted : std::max(found->second, prediction.least);
 }
 
 void MemoryBook::measured(std::string const& key, std::uint64_t bytes) {

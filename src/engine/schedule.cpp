@@ -163,7 +163,7 @@ void Schedule::ask_for_room(Effects& effects) const {
 
 Effects Schedule::room_measured(std::uint64_t free_bytes,
                                 std::map<std::string, std::uint64_t> const& resident_bytes,
-                                Time now) {
+                                Time now, std::uint64_t promised_bytes) {
   if (!load_ || !load_->room || load_->cancelling || anything_stopping()) return {};
   bool const patient = now - load_->room->since < options_.max_wait;
   std::vector<Resident> residents;
@@ -177,7 +177,8 @@ Effects Schedule::room_measured(std::uint64_t free_bytes,
          .last_used = resident.last_used});
   }
   auto const admission =
-      admit({load_->room->needed_bytes, free_bytes, options_.max_models}, std::move(residents));
+      admit({load_->room->needed_bytes, free_bytes, options_.max_models, promised_bytes},
+            std::move(residents));
   resting_.clear();
   if (admission.kind == Admission::Kind::kWaits) {
     if (!patient) resting_.insert(admission.leaving.begin(), admission.leaving.end());

@@ -105,10 +105,11 @@ class Schedule {
   void load_began();
   /// The running load knows how much memory it needs.
   [[nodiscard]] Effects room_wanted(std::uint64_t needed_bytes, Time now);
-  /// What is free now, and what would come free with each loaded model.
+  /// What is free now, what would come free with each loaded model, and how much of both the
+  /// loaded models have not taken yet, but will.
   [[nodiscard]] Effects room_measured(std::uint64_t free_bytes,
                                       std::map<std::string, std::uint64_t> const& resident_bytes,
-                                      Time now);
+                                      Time now, std::uint64_t promised_bytes = 0);
   /// The load that StartLoad began is over; kRefused = before load_began(); kCancelled says nothing
   /// about the model.
   enum class LoadResult { kLoaded, kFailed, kRefused, kCancelled };

@@ -70,10 +70,12 @@ Service::Room Service::wait_for_room(std::uint64_t bytes) {
 
 Effects Service::measure_room() {
   std::uint64_t mapped = 0;
+  std::uint64_t promised = 0;
   std::map<std::string, std::uint64_t> resident;
   for (auto const& [name, engine] : engines_) {
     auto const memory = os::process_memory(engine->info.pid).value_or(os::ProcessMemory{});
-    resident[name] = memory.total();
+    resident[name] = std::max(memory.total(), engine->expected_bytes);
+    promised += resident[name] - memory.total();
     mapped += memory.file_bytes;
     memory_.measured(engine->memory_key, std::max(memory.total(), engine->weight_bytes));
   }
@@ -87,8 +89,8 @@ Effects Service::measure_room() {
     logger("engine")->warn("{}; the load goes on unchecked", available.error().message);
     free = std::numeric_limits<std::uint64_t>::max() / 2;
   }
-  free_bytes_ = free;
-  return schedule_.room_measured(free, resident, ServiceLoop::Clock::now());
+  free_bytes_ = free - std::min(free, promised);
+  return schedule_.room_measured(free, resident, ServiceLoop::Clock::now(), promised);
 }
 
 void Service::grant_room(GrantRoom const& effect) {

@@ -58,11 +58,11 @@ def test_context_takes_memory_when_it_is_used(smollm2_gguf):
     with Engine(smollm2_gguf, "-c", str(cells), "-np", "4") as engine:
         idle = memory(engine)
         assert idle["RssAnon"] < 0.6 * cells * bytes_per_cell
-        prompt = "one two three four five six seven eight nine ten " * 100
+        prompt = "one two three four five six seven eight nine ten " * 25
         answer = engine.post("/completion", {"prompt": prompt, "n_predict": 1, "temperature": 0})
-        assert answer["tokens_evaluated"] > 900
+        assert answer["tokens_evaluated"] > 200
         used = memory(engine)["RssAnon"] - idle["RssAnon"]
-        assert used > 900 * bytes_per_cell
+        assert used > 200 * bytes_per_cell
 
 
 def test_unused_context_is_zero_as_the_computation_expects(smollm2: SmolLm2, smollm2_gguf):

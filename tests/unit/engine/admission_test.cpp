@@ -69,5 +69,13 @@ TEST(Admission, WhatIsTooBigForTheMachineNeverFits) {
   EXPECT_EQ(admission.leaving, Names{});
 }
 
+TEST(Admission, WhatAModelHasNotUsedYetIsNotFreeForOthersButGoesWithIt) {
+  // 10 are free, of which "a" (5 now, 8 in the end) will take 3.
+  EXPECT_EQ(admit({7, 10, 9, 3}, {resident("a", 8, 1)}).leaving, Names{});
+  EXPECT_EQ(admit({8, 10, 9, 3}, {resident("a", 8, 1)}).leaving, Names{"a"});
+  EXPECT_EQ(admit({15, 10, 9, 3}, {resident("a", 8, 1)}).kind, Admission::Kind::kFits);
+  EXPECT_EQ(admit({16, 10, 9, 3}, {resident("a", 8, 1)}).kind, Admission::Kind::kNever);
+}
+
 }  // namespace
 }  // namespace homelab::engine

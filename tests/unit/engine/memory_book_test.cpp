@@ -11,27 +11,41 @@ TEST(MemoryBook, PredictsWeightsContextAndBuffers) {
   ModelFacts facts;
   facts.kv_bytes_per_token = 1000;
   facts.vocabulary_size = 1000;
-  auto const small = predicted_bytes(facts, 10 * kMiB, 100);
-  EXPECT_GE(small, 10 * kMiB + 100'000);
-  EXPECT_EQ(predicted_bytes(facts, 20 * kMiB, 100) - small, 10 * kMiB);
-  EXPECT_EQ(predicted_bytes(facts, 10 * kMiB, 200) - small, 100'000U);
+  auto const small = predict(facts, 10 * kMiB, 100);
+  EXPECT_EQ(small.least, 10 * kMiB + 100'000);
+  EXPECT_GT(small.predicted, small.least) << "a batch and the program need memory too";
+  EXPECT_EQ(predict(facts, 20 * kMiB, 100).predicted - small.predicted, 10 * kMiB);
+  EXPECT_EQ(predict(facts, 10 * kMiB, 200).predicted - small.predicted, 100'000U);
+}
+
+TEST(MemoryBook, ExpectsHalfOfAllContextToBeUsedButOneSlotInFull) {
+  EXPECT_EQ(expected_tokens(8192, 4), 16384U);
+  EXPECT_EQ(expected_tokens(8192, 2), 8192U);
+  EXPECT_EQ(expected_tokens(8192, 1), 8192U);
 }
 
 TEST(MemoryBook, WhatWasMeasuredAtMostReplacesThePrediction) {
   MemoryBook book;
   EngineShape const shape{"/m.gguf", 4096, -1, ""};
-  EXPECT_EQ(book.needed_bytes(shape, 7), 7U);
+  EXPECT_EQ(book.needed_bytes(shape, {700, 100}), 700U);
   book.measured(shape.key(), 500);
   book.measured(shape.key(), 300);
-  EXPECT_EQ(book.needed_bytes(shape, 7), 500U);
+  EXPECT_EQ(book.needed_bytes(shape, {700, 100}), 500U);
+}
+
+TEST(MemoryBook, AnEngineThatWasHardlyUsedDoesNotPromiseToStaySmall) {
+  MemoryBook book;
+  EngineShape const shape{"/m.gguf", 4096, -1, ""};
+  book.measured(shape.key(), 200);
+  EXPECT_EQ(book.needed_bytes(shape, {700, 600}), 600U);
 }
 
 TEST(MemoryBook, AnotherContextOrTypeIsAnotherShape) {
   MemoryBook book;
   book.measured(EngineShape{"/m.gguf", 4096, -1, ""}.key(), 500);
-  EXPECT_EQ(book.needed_bytes({"/m.gguf", 8192, -1, ""}, 7), 7U);
-  EXPECT_EQ(book.needed_bytes({"/m.gguf", 4096, 0, ""}, 7), 7U);
-  EXPECT_EQ(book.needed_bytes({"/m.gguf", 4096, -1, "Q8_0"}, 7), 7U);
+  EXPECT_EQ(book.needed_bytes({"/m.gguf", 8192, -1, ""}, {7, 0}), 7U);
+  EXPECT_EQ(book.needed_bytes({"/m.gguf", 4096, 0, ""}, {7, 0}), 7U);
+  EXPECT_EQ(book.needed_bytes({"/m.gguf", 4096, -1, "Q8_0"}, {7, 0}), 7U);
 }
 
 TEST(MemoryBook, AQuantisedWeightHasItsBitsAndHalfAOneForScales) {
