@@ -4,9 +4,8 @@ From the start of the process to the first token, everything in the page cache; 
 load of the safetensors that copies (--load-mode none), to see what leaving the weights in their files is worth.
 """
 
-import contextlib
-import json
 import pathlib
+import resource
 import statistics
 import subprocess
 import sys
@@ -17,6 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 import common  # noqa: E402
 import gguf  # noqa: E402
+from processes import first_token, running, wait_until_healthy  # noqa: E402
 from random_llama import RandomLlama, Vocabulary  # noqa: E402
 
 ROUNDS = 7
@@ -32,6 +32,7 @@ class Run:
 
     def __init__(self, healthy: float, first: float, memory: dict[str, int]):
         self.healthy, self.first, self.memory = healthy, first, memory
+        self.processor = 0.0  # seconds, user and system, of the whole run
 
 
 def memory_of(pid: int) -> dict[str, int]:
@@ -43,45 +44,12 @@ def memory_of(pid: int) -> dict[str, int]:
     return fields
 
 
-@contextlib.contextmanager
-def running_engine(*arguments):
-    """Yields (process, path of its socket, when it was started)."""
-    with tempfile.TemporaryDirectory(prefix="homelab-bench-") as folder:
-        socket = pathlib.Path(folder) / "e.sock"
-        begin = time.perf_counter()
-        process = subprocess.Popen([common.ENGINE, *map(str, arguments), "--host", socket], stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.DEVNULL)
-        try:
-            yield process, socket, begin
-        finally:
-            process.kill()
-            process.wait()
-
-
-def wait_until_healthy(process, socket: pathlib.Path):
-    while True:
-        with contextlib.suppress(OSError):
-            connection = common.UnixConnection(str(socket))
-            connection.request("GET", "/health")
-            if connection.getresponse().status == 200:
-                return
-        if process.poll() is not None:
-            raise RuntimeError("the engine ended at start")
-        time.sleep(0.001)
-
-
-def first_token(socket: pathlib.Path):
-    connection = common.UnixConnection(str(socket))
-    connection.request("POST", "/completion", json.dumps({"prompt": PROMPT, "n_predict": 1, "stream": True}),
-                       {"Content-Type": "application/json"})
-    connection.getresponse().readline()
-
-
 def ours(model: pathlib.Path, *arguments) -> Run:
-    with running_engine("-m", model, "-c", TOKENS, "-np", 1, "-t", THREADS, *arguments) as (process, socket, begin):
+    with running(common.ENGINE, "-m", model, "-c", TOKENS, "-np", 1, "-t", THREADS, *arguments) as started:
+        process, socket, begin = started
         wait_until_healthy(process, socket)
         healthy = time.perf_counter() - begin
-        first_token(socket)
+        first_token(socket, PROMPT)
         return Run(healthy, time.perf_counter() - begin, memory_of(process.pid))
 
 
@@ -96,13 +64,21 @@ def transformers(folder: pathlib.Path) -> Run:
     return Run(seconds, seconds, {"VmHWM": peak, "RssAnon": 0, "RssFile": 0})
 
 
+def processor_seconds() -> float:
+    """Of all programs that were started here and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def in_turn(parts: dict) -> dict[str, list[Run]]:
     """Each so often as it says; alternating, so that all see the same neighbours."""
     results = {name: [] for name in parts}
     for number in range(max(rounds for rounds, _ in parts.values())):
         for name, (rounds, run) in parts.items():
             if number < rounds:
+                before = processor_seconds()
                 results[name].append(run())
+                results[name][-1].processor = processor_seconds() - before
     return results
 
 
@@ -123,6 +99,7 @@ def report(results: dict[str, list[Run]], weights: int, kv: int) -> bool:
                   f"{ratio:.2f}", goal, good)
     needed = weights + kv
     for name, runs in results.items():
+        table.add(f"processor seconds, {name}", common.spread([run.processor for run in runs]))
         peak = max(run.memory["VmHWM"] for run in runs)
         ours_too = name == "safetensors"
         reached &= not ours_too or peak <= 1.1 * needed
@@ -143,7 +120,8 @@ def main() -> int:
             with open(file, "rb") as data:  # into the page cache
                 while data.read(1 << 24):
                     pass
-        results = in_turn({"safetensors": (ROUNDS, lambda: ours(folder_form)), "GGUF": (ROUNDS, lambda: ours(gguf_form)),
+        results = in_turn({"safetensors": (ROUNDS, lambda: ours(folder_form)),
+                           "GGUF": (ROUNDS, lambda: ours(gguf_form)),
                            "copied": (ROUNDS, lambda: ours(folder_form, "--load-mode", "none")),
                            "transformers": (TRANSFORMERS_ROUNDS, lambda: transformers(folder_form))})
     return 0 if report(results, 2 * model.parameters(), model.kv_bytes(TOKENS)) else 1

@@ -1,4 +1,4 @@
-"""A llama of the size one wants, with random weights in BF16, as safetensors and as a GGUF: the same numbers in both."""
+"""A llama of any size with random weights in BF16, as safetensors and as a GGUF: the same numbers in both."""
 
 import json
 import pathlib
