@@ -13,11 +13,12 @@
 #include "base/json.h"
 #include "base/result.h"
 #include "base/strings.h"
+#include "confinement.h"
 #include "core_arguments.h"
 #include "describe.h"
-#include "lifeline.h"
 #include "load_quantisation.h"
 #include "model_seam.h"
+#include "sandbox/self_check.h"
 #include "serve.h"
 
 namespace homelab::engine_process {
@@ -28,9 +29,11 @@ constexpr int kFailed = 1;
 constexpr int kWrongUsage = 2;
 
 constexpr char kUsage[] =
-    "usage: homelab-llm-engine [--lifeline-fd N] [--load-quantized TYPE] -m MODEL --host "
-    "SOCKET.sock [llama-server arguments]\n"
-    "       homelab-llm-engine describe PATH\n"
+    "usage: homelab-llm-engine [--lifeline-fd N] [--load-quantized TYPE] [--sandbox on|off] -m "
+    "MODEL "
+    "--host SOCKET.sock [llama-server arguments]\n"
+    "       homelab-llm-engine describe PATH [--sandbox on|off]\n"
+    "       homelab-llm-engine check-sandbox\n"
     "       homelab-llm-engine version\n"
     "\n"
     "MODEL is a .gguf file (the first shard of a split one) or a folder with config.json, "
@@ -67,11 +70,23 @@ Status print_version() {
   return {};
 }
 
-int describe_command(std::string const& path) {
+int describe_command(std::string const& path, bool sandbox) {
   ggml_log_set([](ggml_log_level, char const*, void*) {}, nullptr);
+  if (sandbox) {
+    if (auto const state = confine({path}, {}); !state) return report(state.error());
+  }
   auto const description = describe(path);
   if (!description) return report(description.error());
   fmt::print("{}\n", json::serialize(*description));
+  return kDone;
+}
+
+/// Enters the sandbox as serving does, and tries what must not be possible there.
+int check_sandbox() {
+  auto const state = confine({}, {});
+  if (!state) return report(state.error());
+  fmt::print("{}\n", json::serialize(
+                         json::object{{"sandbox", to_json(*state)}, {"refused", try_forbidden()}}));
   return kDone;
 }
 
@@ -88,13 +103,21 @@ Result<std::optional<std::string>> take_option(std::vector<std::string>& argumen
   return value;
 }
 
-Status take_lifeline(std::vector<std::string>& arguments) {
+Status take_lifeline(std::vector<std::string>& arguments, ServeOptions& options) {
   ASSIGN_OR_RETURN(auto const value, take_option(arguments, "--lifeline-fd"));
   if (!value) return {};
   auto const number = parse_uint(*value);
   if (!number || *number > 1'000'000)
     return fail(Code::kInvalidArgument, "--lifeline-fd: expected a descriptor number");
-  return watch_lifeline(static_cast<int>(*number));
+  options.lifeline_fd = static_cast<int>(*number);
+  return {};
+}
+
+Result<bool> take_sandbox(std::vector<std::string>& arguments) {
+  ASSIGN_OR_RETURN(auto const value, take_option(arguments, "--sandbox"));
+  if (!value || *value == "on") return true;
+  if (*value == "off") return false;
+  return fail(Code::kInvalidArgument, "--sandbox: expected on or off");
 }
 
 Status take_quantisation(std::vector<std::string>& arguments) {
@@ -106,10 +129,14 @@ Status take_quantisation(std::vector<std::string>& arguments) {
 }
 
 int serve_command(std::vector<std::string> arguments) {
-  if (auto status = take_lifeline(arguments); !status) return report(status.error());
+  ServeOptions options;
+  if (auto status = take_lifeline(arguments, options); !status) return report(status.error());
+  auto const sandbox = take_sandbox(arguments);
+  if (!sandbox) return report(sandbox.error());
+  options.sandbox = *sandbox;
   if (auto status = take_quantisation(arguments); !status) return report(status.error());
   int code = kDone;
-  if (auto status = serve(arguments); !status) code = report(status.error());
+  if (auto status = serve(arguments, options); !status) code = report(status.error());
   // Threads of the core may still hold its globals: their destructors are not worth a crash at the
   // end.
   std::fflush(nullptr);
@@ -126,12 +153,14 @@ int run(std::vector<std::string> arguments) {
     auto const status = print_version();
     return status ? kDone : report(status.error());
   }
+  if (arguments[0] == "check-sandbox") return check_sandbox();
   if (arguments[0] == "describe") {
-    if (arguments.size() != 2) {
+    auto const sandbox = take_sandbox(arguments);
+    if (!sandbox || arguments.size() != 2) {
       std::fputs(kUsage, stderr);
       return kWrongUsage;
     }
-    return describe_command(arguments[1]);
+    return describe_command(arguments[1], *sandbox);
   }
   return serve_command(std::move(arguments));
 }

@@ -5,20 +5,21 @@
 #include <log.h>
 #include <server-stream.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <clocale>
-#include <cstring>
+#include <cstdio>
+#include <filesystem>
+#include <utility>
 
 #include "back_ends.h"
-#include "base/os/file.h"
+#include "confinement.h"
 #include "core_arguments.h"
 #include "error_lines.h"
+#include "lifeline.h"
 #include "model_seam.h"
+#include "own_socket.h"
 
 // The core's entry point behind its argument parser (tools/server/server.cpp); it has no header.
 int llama_server(common_params& params, int argc, char** argv);
@@ -26,37 +27,14 @@ int llama_server(common_params& params, int argc, char** argv);
 namespace homelab::engine_process {
 namespace {
 
-/// A socket file left by a killed engine is removed; one that answers belongs to somebody.
-Status free_socket(std::string const& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) {
-    return fail(Code::kInvalidArgument,
-                fmt::format("--host {}: a socket path has at most {} characters", path,
-                            sizeof address.sun_path - 1));
-  }
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  // The socket interface is built on this cast.
-  auto const* generic = reinterpret_cast<sockaddr const*>(&address);
-  os::UniqueFd const probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!probe.valid()) return fail_errno("--host", path, errno);
-  struct stat info{};
-  if (::lstat(path.c_str(), &info) == 0) {
-    if (!S_ISSOCK(info.st_mode))
-      return fail(Code::kAlreadyExists, fmt::format("--host {}: exists and is not a socket", path));
-    if (::connect(probe.get(), generic, sizeof address) == 0)
-      return fail(Code::kAlreadyExists,
-                  fmt::format("--host {}: another program listens there", path));
-    RETURN_IF_ERROR(os::remove_file(path));
-  }
-  // The core would only say that it could not bind; this says why.
-  if (::bind(probe.get(), generic, sizeof address) != 0) return fail_errno("--host", path, errno);
-  return os::remove_file(path);
-}
-
-Status free_sockets(common_params const& params) {
-  for (auto const& host : params.hostnames)
-    if (host.ends_with(".sock")) RETURN_IF_ERROR(free_socket(host));
+Status enter(std::vector<std::string> const& arguments) {
+  std::vector<Path> folders;
+  for (auto const& path : socket_paths(arguments))
+    folders.push_back(std::filesystem::absolute(path).parent_path());
+  auto const state = confine(arguments, std::move(folders));
+  if (!state) return fail(state.error());
+  fmt::print(stderr, "{}\n", report_line(*state));
+  std::fflush(stderr);
   return {};
 }
 
@@ -72,19 +50,23 @@ int run_core(common_params& params) {
 
 }  // namespace
 
-Status serve(std::vector<std::string> const& arguments) {
+Status serve(std::vector<std::string> const& arguments, ServeOptions const& options) {
   std::setlocale(LC_NUMERIC, "C");  // NOLINT(concurrency-mt-unsafe): no thread yet
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGINT, end_at_once);
   ::signal(SIGTERM, end_at_once);
-  common_init();
-  ErrorLines const errors;
-  RETURN_IF_ERROR(load_back_ends());
-  ASSIGN_OR_RETURN(common_params params, parse_core_arguments(arguments));
-  RETURN_IF_ERROR(prepare_model(params.model.path));
-  RETURN_IF_ERROR(free_sockets(params));
   // The socket and whatever else the core makes is for this user alone.
   ::umask(S_IRWXG | S_IRWXO);
+  // Back ends load drivers, which look around more than an engine may later.
+  RETURN_IF_ERROR(load_back_ends());
+  ASSIGN_OR_RETURN(auto const sockets, OwnSockets::bind(socket_paths(arguments)));
+  if (options.sandbox) RETURN_IF_ERROR(enter(arguments));
+  // Threads from here on: what was started before would not be in the sandbox.
+  if (options.lifeline_fd) RETURN_IF_ERROR(watch_lifeline(*options.lifeline_fd));
+  common_init();
+  ErrorLines const errors;
+  ASSIGN_OR_RETURN(common_params params, parse_core_arguments(arguments));
+  RETURN_IF_ERROR(prepare_model(params.model.path));
 
   server_stream_session_manager_start();
   llama_backend_init();
@@ -97,8 +79,6 @@ Status serve(std::vector<std::string> const& arguments) {
     thrown = error.what();
   }
   common_log_flush(common_log_main());
-  for (auto const& host : params.hostnames)
-    if (host.ends_with(".sock")) (void)::unlink(host.c_str());
   if (result == 0) return {};
   if (!thrown.empty()) return fail(Code::kInternal, thrown);
   std::string reason = last_load_error();
