@@ -117,3 +117,8 @@ target_link_libraries(llama_cpp_server PUBLIC llama_cpp_core)
 add_executable(llama-bench EXCLUDE_FROM_ALL ${llama_src}/tools/llama-bench/llama-bench.cpp ${llama_src}/tools/llama-bench/main.cpp)
 target_compile_options(llama-bench PRIVATE ${llama_quiet})
 target_link_libraries(llama-bench PRIVATE llama_cpp_core)
+
+# The genuine llama-server out of the same sources and libraries: an external engine for the tests, a peer for the benchmarks.
+add_executable(llama-server EXCLUDE_FROM_ALL ${llama_src}/tools/server/main.cpp)
+target_compile_options(llama-server PRIVATE ${llama_quiet})
+target_link_libraries(llama-server PRIVATE llama_cpp_server llama_cpp_core)

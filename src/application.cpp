@@ -55,8 +55,13 @@ cache::Path runtime_folder() {
   return std::filesystem::temp_directory_path() / name;
 }
 
-engine::Options engine_options(config::Settings const& settings) {
+Result<engine::Options> engine_options(config::Settings const& settings) {
   engine::Options options;
+  if (auto const file = settings.engines_file()) {
+    ASSIGN_OR_RETURN(options.external, engine::read_external_engines(*file));
+  }
+  options.hub_environment = {{"HF_HUB_OFFLINE", settings.offline() ? "1" : "0"},
+                             {"HF_ENDPOINT", settings.hub_endpoint()}};
   std::string const program = settings.text("HOMELAB_LLM_ENGINE");
   options.program =
       program.empty() ? os::self_path().parent_path() / "homelab-llm-engine" : cache::Path(program);
@@ -67,7 +72,9 @@ engine::Options engine_options(config::Settings const& settings) {
     options.slots = slots;
   if (auto const layers = parse_uint(settings.text("HOMELAB_LLM_GPU_LAYERS")))
     options.gpu_layers = static_cast<int>(*layers);
+  options.sandbox = settings.engine_sandbox();
   options.max_loaded = static_cast<unsigned>(settings.max_loaded());
+  options.hang_timeout = settings.hang_time();
   options.keep_alive = settings.idle_unload();
   for (auto const& name : settings.pinned()) options.pinned.insert(name);
   return options;
@@ -89,7 +96,7 @@ class RunningApplication final : public Application {
     client_ = http::Client::create({.user_agent = "homelab-llm/" HOMELAB_VERSION});
     downloader_ = hub::Downloader::create(*client_, hub_options(settings_),
                                           cli::download_options_of(settings_));
-    auto engine_settings = engine_options(settings_);
+    ASSIGN_OR_RETURN(auto engine_settings, engine_options(settings_));
     engine_settings.on_change = [this](engine::ModelChange const& change) {
       feed_.model_changed(change);
     };

@@ -18,6 +18,8 @@ json::object engine_json(engine::LoadedModel const& model) {
           {"dtype", model.dtype},
           {"commit", model.commit.empty() ? json::value() : json::value(model.commit)},
           {"model_path", model.model_path.string()},
+          {"engine", model.engine.empty() ? json::value() : json::value(model.engine)},
+          {"url", model.url.empty() ? json::value() : json::value(model.url)},
           {"process", model.pid},
           {"resident_bytes", model.resident_bytes},
           {"active_requests", model.active_requests},
@@ -27,7 +29,12 @@ json::object engine_json(engine::LoadedModel const& model) {
 Reply list(Services const& services) {
   json::array engines;
   for (auto const& model : services.engines.all_loaded()) engines.push_back(engine_json(model));
-  return json_reply(200, json::object{{"engines", std::move(engines)}});
+  json::array external;
+  for (auto const& [name, engine] : services.engines.external_engines())
+    external.push_back(
+        json::object{{"name", name}, {"kind", engine.command.empty() ? "url" : "command"}});
+  return json_reply(
+      200, json::object{{"engines", std::move(engines)}, {"external", std::move(external)}});
 }
 
 }  // namespace

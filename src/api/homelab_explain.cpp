@@ -81,15 +81,27 @@ void add_snapshot(json::object& out, std::vector<cache::Path> const& hub_folders
   }
 }
 
+/// Which engine runs the model; null = our own.
+json::value engine_json(registry::Model const& model) {
+  auto const choice = engine::engine_choice_of(model.load_config);
+  if (!choice) return nullptr;
+  json::object out{{"name", nullptr}, {"url", nullptr}, {"model", nullptr}};
+  if (!choice->name.empty()) out["name"] = choice->name;
+  if (!choice->url.empty()) out["url"] = choice->url;
+  if (!choice->model.empty()) out["model"] = choice->model;
+  return out;
+}
+
 json::object model_chain(Services const& services, registry::Model const& model) {
   auto const kind =
       cache::parse_location_kind(model.cache_location).value_or(cache::LocationKind::kCustom);
   auto const resolved = services.locations.resolve(kind, model.cache_path);
   json::object out{
-      {"model_name", model.model_name},           {"hf_path", model.hf_path},
-      {"cache_location", model.cache_location},   {"stored_root", value_or_null(model.cache_path)},
-      {"root", resolved.root.string()},           {"root_why", resolved.why},
-      {"hub_folder", resolved.hub.path.string()}, {"hub_folder_why", resolved.hub.why}};
+      {"model_name", model.model_name},         {"hf_path", model.hf_path},
+      {"cache_location", model.cache_location}, {"stored_root", value_or_null(model.cache_path)},
+      {"root", resolved.root.string()},         {"root_why", resolved.why},
+      {"engine", engine_json(model)},           {"hub_folder", resolved.hub.path.string()},
+      {"hub_folder_why", resolved.hub.why}};
   auto const reference = cache::ModelReference::parse(model.hf_path);
   if (reference) {
     out["repo"] = reference->repo.text();

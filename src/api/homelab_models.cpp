@@ -28,9 +28,24 @@ struct Registration {
   std::string cache_location;
   std::optional<std::string> cache_path;
   double estimated_size_mb = kDefaultSizeMb;
+  std::optional<std::string> load_config;
 };
 
-tl::expected<Registration, Response> read_registration(Request const& request) {
+/// Ours: "engine", another engine than our own. Stored as the row's load_config.
+void read_engine(Services const& services, BodyReader& body, Registration& out) {
+  auto const* value = body.fields().if_contains("engine");
+  if (value == nullptr || value->is_null()) return;
+  auto const choice = engine::parse_engine_choice(*value);
+  if (!choice) return body.refuse_value("engine", choice.error().message);
+  auto const chosen = engine::choose_engine(services.engines.external_engines(), *choice);
+  if (!chosen) return body.refuse_value("engine", chosen.error().message);
+  out.load_config = json::serialize(json::object{{"engine", *value}});
+  // Nothing comes into our cache for a model that another server has.
+  if (chosen->command.empty()) out.estimated_size_mb = 0;
+}
+
+tl::expected<Registration, Response> read_registration(Services const& services,
+                                                       Request const& request) {
   BodyReader body(request);
   Registration out;
   out.model_name = body.text("model_name", not_blank("model_name"));
@@ -39,8 +54,9 @@ tl::expected<Registration, Response> read_registration(Request const& request) {
   out.cache_location = body.text_or("cache_location", "primary");
   out.cache_path = body.optional_text("cache_path");
   double const size = body.optional_number("estimated_size_mb", kDefaultSizeMb).value_or(0);
-  if (auto rejection = body.rejection()) return tl::unexpected<Response>(*std::move(rejection));
   out.estimated_size_mb = size == 0 ? kDefaultSizeMb : size;
+  read_engine(services, body, out);
+  if (auto rejection = body.rejection()) return tl::unexpected<Response>(*std::move(rejection));
   if (out.cache_path) {
     std::string const path(trim(*out.cache_path));
     out.cache_path = path.empty() ? std::nullopt : std::optional(path);
@@ -90,7 +106,7 @@ tl::expected<std::string, Response> check_place(Services const& services,
 }
 
 Reply register_model(Services const& services, Request const& request) {
-  auto wanted = read_registration(request);
+  auto wanted = read_registration(services, request);
   if (!wanted) return std::move(wanted).error();
   auto const existing = services.registry.find(wanted->model_name);
   if (existing) return name_taken(wanted->model_name);
@@ -104,6 +120,7 @@ Reply register_model(Services const& services, Request const& request) {
   row.trust_remote_code = wanted->trust_remote_code;
   row.cache_location = wanted->cache_location;
   row.cache_path = *std::move(root);
+  row.load_config = wanted->load_config;
   auto const model = services.registry.add(row);
   if (model) {
     services.feed.list_changed();

@@ -28,7 +28,7 @@ constexpr std::array kTable{
         "POST", "/api/models", kRegistry,
         "Registers a model: a name of your choice, a Hub id or a local path, a cache "
         "location. Downloads nothing.",
-        R"({"model_name": "smol", "hf_path": "HuggingFaceTB/SmolLM2-135M-Instruct", "trust_remote_code": false, "cache_location": "primary", "cache_path": null, "estimated_size_mb": 5000})",
+        R"({"model_name": "smol", "hf_path": "HuggingFaceTB/SmolLM2-135M-Instruct", "trust_remote_code": false, "cache_location": "primary", "cache_path": null, "estimated_size_mb": 5000, "engine": null})",
         "201 Model; 400 name taken or bad location; 422; 507 not enough space"},
     RouteNote{"GET", "/api/models", kRegistry, "All registered models, in the order of their ids.",
               "", "200 array of Model"},

@@ -188,6 +188,16 @@ void Parser::add_model_commands() {
   reg->add_flag("--trust-remote-code", draft_.registration.trust_remote_code,
                 "Stored with the model; code from a repository is never run");
   reg->add_option("--size-mb", draft_.size_mb, "Expected size, for the space check (default 5000)");
+  auto* engine = reg->add_option("--engine-name", draft_.registration.engine_name,
+                                 "Run it with this engine of the engines file")
+                     ->type_name("NAME");
+  reg->add_option("--engine-url", draft_.registration.engine_url,
+                  "Run it on this server with OpenAI's API; REPO is then its name there")
+      ->type_name("URL")
+      ->excludes(engine);
+  reg->add_option("--engine-model", draft_.registration.engine_model,
+                  "Its name there, if it is another one")
+      ->type_name("MODEL");
   add("ls", "List registered models",
       "Examples:\n  homelab-llm ls\n  homelab-llm ls --json\nWhat is on disk, whoever downloaded "
       "it: "
@@ -339,7 +349,9 @@ Result<Command> Parser::registration() {
   bool const named = !draft_.second.empty();
   command.repo = named ? draft_.second : draft_.first;
   command.name = named ? draft_.first : default_model_name(draft_.first);
-  if (!named && draft_.first.find('/') == std::string::npos)
+  if (!command.engine_model.empty() && command.engine_url.empty() && command.engine_name.empty())
+    return fail(Code::kInvalidArgument, "--engine-model belongs to --engine-name or --engine-url");
+  if (!named && draft_.first.find('/') == std::string::npos && command.engine_url.empty())
     return fail(Code::kInvalidArgument,
                 fmt::format("'{0}' is no repository; say which one the name is for: homelab-llm "
                             "register {0} ORG/NAME",

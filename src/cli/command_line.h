@@ -31,6 +31,8 @@ struct RegisterCommand {
   std::optional<std::string> path;  ///< root of a custom location
   bool trust_remote_code = false;
   std::optional<double> size_mb;
+  std::string engine_name, engine_url;  ///< at most one of both; empty = our own engine
+  std::string engine_model;             ///< the model's name there
 };
 struct PullCommand {
   std::string reference;

@@ -19,7 +19,8 @@ Status check_command(RegisterCommand const& command) {
     return fail(Code::kInvalidArgument, "--location custom needs --path FOLDER");
   if (command.location != "custom" && command.path)
     return fail(Code::kInvalidArgument, "--path belongs to --location custom");
-  if (is_local_path(command.repo)) return {};
+  // Another server may call its models what it likes.
+  if (is_local_path(command.repo) || !command.engine_url.empty()) return {};
   RETURN_IF_ERROR(cache::ModelReference::parse(command.repo));
   return {};
 }
@@ -32,6 +33,13 @@ json::object registration_body(RegisterCommand const& command) {
       {"cache_location", command.location}};
   if (command.path) body["cache_path"] = absolute_path(*command.path);
   if (command.size_mb) body["estimated_size_mb"] = *command.size_mb;
+  if (!command.engine_name.empty() || !command.engine_url.empty()) {
+    json::object engine;
+    if (!command.engine_name.empty()) engine["name"] = command.engine_name;
+    if (!command.engine_url.empty()) engine["url"] = command.engine_url;
+    if (!command.engine_model.empty()) engine["model"] = command.engine_model;
+    body["engine"] = std::move(engine);
+  }
   return body;
 }
 

@@ -54,11 +54,17 @@ std::string engine_table(json::array const& engines) {
     auto const number = [&](std::string_view key) { return get_int(*engine, key).value_or(0); };
     std::string note = get_bool(*engine, "current").value_or(false) ? "the loaded model" : "";
     if (get_bool(*engine, "pinned").value_or(false)) note += note.empty() ? "pinned" : ", pinned";
+    if (auto const url = text_of(*engine, "url"); !url.empty()) {
+      auto const name = text_of(*engine, "engine");
+      note +=
+          fmt::format("{}{}{}", note.empty() ? "" : ", ", name.empty() ? "" : name + " at ", url);
+    }
     table.add({printable(text_of(*engine, "model_name")), text_of(*engine, "device"),
                text_of(*engine, "dtype"),
                human_bytes(
                    static_cast<std::uint64_t>(std::max<std::int64_t>(0, number("resident_bytes")))),
-               std::to_string(number("active_requests")), std::to_string(number("process")), note});
+               std::to_string(number("active_requests")), std::to_string(number("process")),
+               printable(note)});
   }
   return table.empty() ? "" : table.render();
 }

@@ -91,9 +91,19 @@ json::object to_json(config::Settings const& settings, std::vector<LocationFacts
 }
 
 TrailStart start_of(ModelRow const& row) {
-  return {row.name, row.hf_path,
-          cache::parse_location_kind(row.location).value_or(cache::LocationKind::kPrimary),
-          row.cache_path};
+  TrailStart start{row.name, row.hf_path,
+                   cache::parse_location_kind(row.location).value_or(cache::LocationKind::kPrimary),
+                   row.cache_path};
+  auto const config = parse_json(get_string(row.raw, "load_config").value_or("null"));
+  auto const* object = config ? config->if_object() : nullptr;
+  auto const* engine = object == nullptr ? nullptr : object->if_contains("engine");
+  if (engine == nullptr) return start;
+  if (engine->is_string()) start.engine = engine->get_string();
+  if (auto const* choice = engine->if_object()) {
+    start.engine = get_string(*choice, "name").value_or("");
+    start.engine_url = get_string(*choice, "url").value_or("");
+  }
+  return start;
 }
 
 /// The registered model a word means, else the reference itself. A reference needs no server: only

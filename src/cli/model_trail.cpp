@@ -143,6 +143,12 @@ Result<ModelTrail> follow_trail(cache::Locations const& locations,
   ModelTrail trail;
   if (!start.registered_as.empty())
     trail.steps.push_back({"model", start.registered_as, "registered for " + start.hf_path});
+  if (!start.engine.empty()) trail.steps.push_back({"engine", start.engine, "of the engines file"});
+  if (!start.engine_url.empty()) {
+    trail.steps.push_back({"engine", start.engine_url, "a server that has the model itself"});
+    trail.elsewhere = true;
+    return trail;
+  }
   if (is_local_path(start.hf_path)) {
     auto local = local_trail(start);
     local.steps.insert(local.steps.begin(), trail.steps.begin(), trail.steps.end());
@@ -182,6 +188,7 @@ std::string trail_text(ModelTrail const& trail) {
   }
   for (auto const& path : trail.dangling)
     text += fmt::format("missing content: {} (its link points to nothing)\n", printable(path));
+  if (trail.elsewhere) return text + "\nNothing of it is in a cache here.\n";
   text += trail.complete ? "\nComplete: loading it needs no network.\n"
                          : "\nNot complete: loading it downloads what is missing.\n";
   return text;

@@ -27,6 +27,7 @@ struct ModelTrail {
   std::vector<TrailFile> files;
   std::vector<std::string> dangling;  ///< links whose content is missing
   bool complete = false;              ///< can be loaded without the network
+  bool elsewhere = false;             ///< another server has the files
 };
 
 /// What is being explained: a registered model's row, or a reference alone (`registered_as` empty).
@@ -35,6 +36,8 @@ struct TrailStart {
   std::string hf_path;
   cache::LocationKind location = cache::LocationKind::kPrimary;
   std::optional<std::string> stored_root;
+  std::string engine = {};      ///< of the engines file; empty: ours, or the one of `engine_url`
+  std::string engine_url = {};  ///< a server that runs already
 };
 /// kInvalidArgument when `hf_path` is neither a local path nor a valid reference.
 /// `python` is what a Python script would use in this environment; it becomes the last step.

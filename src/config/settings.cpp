@@ -209,6 +209,12 @@ std::optional<std::filesystem::path> Settings::engine_program() const {
   return expand_path(value->text, false);
 }
 
+std::optional<std::filesystem::path> Settings::engines_file() const {
+  auto const value = find("HOMELAB_LLM_ENGINES_FILE");
+  if (!value) return std::nullopt;
+  return expand_path(value->text, false);
+}
+
 int Settings::whole_number(std::string_view name) const {
   return static_cast<int>(parse_uint(trim(text(name))).value_or(0));
 }

@@ -27,10 +27,10 @@ std::string_view python_reads_empty(std::string_view name) {
 }
 
 bool is_path(std::string_view name) {
-  static constexpr std::array<std::string_view, 9> kPaths{
-      "PRIMARY_CACHE_PATH", "SECONDARY_CACHE_PATH",  "DATABASE_PATH",  "HF_HOME",
-      "HF_HUB_CACHE",       "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME", "HF_TOKEN_PATH",
-      "HOMELAB_LLM_ENGINE"};
+  static constexpr std::array<std::string_view, 10> kPaths{
+      "PRIMARY_CACHE_PATH", "SECONDARY_CACHE_PATH",    "DATABASE_PATH",  "HF_HOME",
+      "HF_HUB_CACHE",       "HUGGINGFACE_HUB_CACHE",   "XDG_CACHE_HOME", "HF_TOKEN_PATH",
+      "HOMELAB_LLM_ENGINE", "HOMELAB_LLM_ENGINES_FILE"};
   return std::find(kPaths.begin(), kPaths.end(), name) != kPaths.end();
 }
 

@@ -57,6 +57,9 @@ constexpr std::array kTable{
             "1, ON, YES or TRUE: files instead of links in snapshots."},
     Setting{"HOMELAB_LLM_ENGINE", "--engine", "",
             "The engine's program. Unset: homelab-llm-engine beside this program."},
+    Setting{"HOMELAB_LLM_ENGINES_FILE", "--engines-file", "",
+            "JSON file with the external engines that registered models may name "
+            "(docs/external-engines.md)."},
     Setting{"HOMELAB_LLM_THREADS", "--threads", "0",
             "Processor threads of all engines together; 0 = usable cores minus one."},
     Setting{"HOMELAB_LLM_CONTEXT", "--context", "0",

@@ -3,10 +3,22 @@
 #include <chrono>
 #include <utility>
 
+#include "external/openai_dialect.h"
+
 namespace homelab::engine {
 namespace {
 
 constexpr std::chrono::hours kLongestSilence{1};
+
+/// What an external engine answers is its sign of life.
+http::LocalCallbacks counted(http::LocalCallbacks callbacks, std::shared_ptr<LoadedEngine> engine) {
+  callbacks.on_data = [engine = std::move(engine),
+                       on_data = std::move(callbacks.on_data)](std::string_view bytes) {
+    engine->answered_bytes += bytes.size();
+    if (on_data) on_data(bytes);
+  };
+  return callbacks;
+}
 
 }  // namespace
 
@@ -51,7 +63,10 @@ void EngineTask::exchange(http::LocalRequest request, http::LocalCallbacks callb
     std::lock_guard const lock(mutex_);
     number = ++exchanges_;
   }
-  auto running = http::start_local(loops_, std::move(request), std::move(callbacks));
+  auto running = engine_->remote
+                     ? start_remote(*engine_->remote, std::move(request),
+                                    counted(std::move(callbacks), engine_))
+                     : http::start_local(loops_, std::move(request), std::move(callbacks));
   bool stopped = false;
   {
     std::lock_guard const lock(mutex_);
@@ -85,6 +100,8 @@ void EngineTask::broke(Error error) {
 }
 
 void ForwardTask::begin() {
+  if (auto const& remote = engine()->remote)
+    request_.body = with_model(request_.body, remote->model);
   auto const self = std::static_pointer_cast<ForwardTask>(shared_from_this());
   http::LocalCallbacks callbacks;
   callbacks.on_head = [self](int status, http::Headers const& headers) {

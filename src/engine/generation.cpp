@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "completion.h"
+#include "external/openai_dialect.h"
 #include "performance.h"
 
 namespace homelab::engine {
@@ -34,6 +35,9 @@ Generation::Generation(http::IoLoops& loops, std::shared_ptr<TaskHost> host,
 void Generation::begin() {
   // The wait for the model and for its turn says nothing about the model's speed.
   started_at_ = Clock::now();
+  // The tokenizer of an external engine is out of reach; its answer counts the prompt.
+  if (auto const& remote = engine()->remote)
+    return stream(post("/v1/completions", openai_completion_body(request_, remote->model)));
   auto const self = std::static_pointer_cast<Generation>(shared_from_this());
   http::LocalCallbacks callbacks;
   callbacks.on_head = [self](int status, http::Headers const&) { self->status_ = status; };
@@ -79,12 +83,21 @@ void Generation::complete(json::array tokens) {
     finish(std::move(reason));
     return;
   }
+  stream(post("/completion", completion_body(std::move(tokens), request_)));
+}
+
+void Generation::stream(http::LocalRequest request) {
   auto const self = std::static_pointer_cast<Generation>(shared_from_this());
   http::LocalCallbacks callbacks;
-  callbacks.on_head = [self](int status, http::Headers const&) { self->status_ = status; };
+  callbacks.on_head = [self](int status, http::Headers const&) { self->on_head(status); };
   callbacks.on_data = [self](std::string_view bytes) { self->on_completion_data(bytes); };
   callbacks.on_done = [self](Status const& status) { self->on_completed(status); };
-  exchange(post("/completion", completion_body(std::move(tokens), request_)), std::move(callbacks));
+  exchange(std::move(request), std::move(callbacks));
+}
+
+void Generation::on_head(int status) {
+  status_ = status;
+  if (engine()->remote && status == 200 && callbacks_.on_start) callbacks_.on_start(0);
 }
 
 void Generation::on_completion_data(std::string_view bytes) {
@@ -102,6 +115,7 @@ void Generation::on_completion_data(std::string_view bytes) {
 
 void Generation::on_event(std::string_view data) {
   if (error_ || complete_) return;
+  if (engine()->remote) return on_external_event(data);
   auto chunk = parse_chunk(data);
   if (!chunk) {
     error_ = std::move(chunk).error();
@@ -116,6 +130,24 @@ void Generation::on_event(std::string_view data) {
   }
 }
 
+void Generation::on_external_event(std::string_view data) {
+  auto parsed = parse_openai_chunk(data);
+  if (!parsed) {
+    error_ = std::move(parsed).error();
+    return;
+  }
+  auto const& chunk = parsed->chunk;
+  over_ = over_ || parsed->over;
+  complete_ = chunk.last;
+  if (!chunk.text.empty()) {
+    take_text(chunk.text);
+    ++stats_.output_tokens;
+  }
+  if (chunk.input_tokens > 0) stats_.input_tokens = chunk.input_tokens;
+  // The server's own count, where there is one; it is that of the whole answer.
+  if (chunk.output_tokens > 0) stats_.output_tokens = chunk.output_tokens;
+}
+
 void Generation::take_text(std::string_view text) {
   if (!stats_.ttft_ms) stats_.ttft_ms = elapsed_ms();
   if (log_row_ && text_.size() + text.size() <= kTextLimitBytes) text_ += text;
@@ -125,7 +157,7 @@ void Generation::take_text(std::string_view text) {
 void Generation::on_completed(Status const& status) {
   if (error_) {
     finish(error_);
-  } else if (complete_) {
+  } else if (complete_ || (over_ && status)) {
     // Everything is here; how the connection closes after that does not matter.
     finish(std::nullopt);
   } else if (!status) {

@@ -30,6 +30,9 @@ class Generation : public EngineTask {
 
   void on_tokenized(Status const& status);
   void complete(json::array tokens);
+  void stream(http::LocalRequest request);
+  void on_head(int status);
+  void on_external_event(std::string_view data);
   void on_completion_data(std::string_view bytes);
   void on_event(std::string_view data);
   void on_completed(Status const& status);
@@ -45,6 +48,7 @@ class Generation : public EngineTask {
   http::SseParser events_;
   std::optional<Error> error_;  ///< what went wrong inside the stream
   bool complete_ = false;       ///< the last event has come
+  bool over_ = false;           ///< an external engine has said why it stopped
   GenerateStats stats_;
   std::string text_;
 };

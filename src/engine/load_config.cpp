@@ -116,6 +116,13 @@ Status read_layers(std::string_view key, json::value const& value, LoadConfig& o
   return {};
 }
 
+Status read_engine(std::string_view, json::value const& value, LoadConfig& out) {
+  auto choice = parse_engine_choice(value);
+  if (!choice) return fail(std::move(choice).error().in("load_config"));
+  out.engine = *std::move(choice);
+  return {};
+}
+
 /// Weights are read as they are needed, never twice: that is always so here.
 Status read_low_memory(std::string_view key, json::value const& value, LoadConfig&) {
   ASSIGN_OR_RETURN([[maybe_unused]] bool const on, flag(key, value));
@@ -126,7 +133,8 @@ struct Key {
   std::string_view name;
   Status (*read)(std::string_view key, json::value const& value, LoadConfig& out);
 };
-constexpr std::array kKeys = {Key{"torch_dtype", read_dtype},
+constexpr std::array kKeys = {Key{"engine", read_engine},
+                              Key{"torch_dtype", read_dtype},
                               Key{"dtype", read_dtype},
                               Key{"device_map", read_device},
                               Key{"device", read_device},
@@ -167,6 +175,17 @@ Status read_key(std::string_view name, json::value const& value, LoadConfig& out
       fmt::format("load_config: '{}' is no key that is known here; known are {}", name, known));
 }
 
+/// The other keys speak to our own engine.
+Status check_keys_of_external(json::object const& config) {
+  for (auto const& [key, value] : config) {
+    if (value.is_null() || key == "engine" || key == "context") continue;
+    return refused(key,
+                   "\"engine\" names an engine that is not this program's own; say it in its "
+                   "command in the engines file");
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<LoadConfig> parse_load_config(std::optional<std::string> const& text) {
@@ -178,6 +197,7 @@ Result<LoadConfig> parse_load_config(std::optional<std::string> const& text) {
   auto const* object = parsed->if_object();
   if (object == nullptr) return fail(Code::kInvalidArgument, "load_config must be a JSON object");
   for (auto const& [key, value] : *object) RETURN_IF_ERROR(read_key(key, value, out));
+  if (out.engine) RETURN_IF_ERROR(check_keys_of_external(*object));
   return out;
 }
 

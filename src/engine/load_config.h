@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "engine/external_engine.h"
 
 namespace homelab::engine {
 
@@ -16,7 +17,8 @@ struct LoadConfig {
   std::optional<int> gpu_layers;
   std::optional<unsigned> context_tokens;  ///< per slot
   std::optional<unsigned> slots;
-  std::string flash_attention;  ///< "on", "off", or empty for the engine's choice
+  std::string flash_attention;         ///< "on", "off", or empty for the engine's choice
+  std::optional<EngineChoice> engine;  ///< not ours; then only `context_tokens` has a meaning
 };
 
 /// nullopt, an empty text and `{}` ask for nothing. Errors: kInvalidArgument or kUnimplemented

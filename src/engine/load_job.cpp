@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/os/process.h"
 #include "cache/names.h"
+#include "engine_process.h"
 #include "local_model.h"
 #include "registry/compatibility.h"
 
@@ -63,6 +64,7 @@ Result<std::uint64_t> LoadJob::make_room(EngineShape const& shape, Prediction pr
 }
 
 Result<LoadOutcome> LoadJob::attempt(std::optional<std::string> const& previous_status) {
+  if (start_.config.engine) return attempt_external(previous_status);
   ASSIGN_OR_RETURN(Files const files, find_files());
   jobs_.set_state(start_.job_id, "starting");
   ASSIGN_OR_RETURN(ModelFacts const facts, look_at(files));
@@ -84,7 +86,7 @@ Result<LoadOutcome> LoadJob::attempt(std::optional<std::string> const& previous_
 Result<LoadJob::Files> LoadJob::find_files() {
   if (!is_local_path(start_.model.hf_path)) return find_in_cache();
   ASSIGN_OR_RETURN(LocalModel const local, find_local_model(start_.model.hf_path));
-  return Files{local.model_path, local.total_bytes, {}, {}, {}};
+  return Files{local.model_path, local.total_bytes, {}, {}, {}, {}};
 }
 
 Result<LoadJob::Files> LoadJob::find_in_cache() {
@@ -109,7 +111,8 @@ Result<LoadJob::Files> LoadJob::find_in_cache() {
     jobs_.set_progress(start_.job_id, progress, JobList::Clock::now());
   };
   ASSIGN_OR_RETURN(auto const ready, dependencies_.downloader.ensure(std::move(request)));
-  return Files{ready.model_path, ready.total_bytes, ready.commit.text(), version, ready.variant};
+  return Files{ready.model_path, ready.total_bytes, ready.commit.text(),
+               version,          ready.variant,     ready.folder};
 }
 
 Result<ModelFacts> LoadJob::look_at(Files const& files) {

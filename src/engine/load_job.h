@@ -10,9 +10,12 @@
 #include "describe.h"
 #include "engine/engine_service.h"
 #include "engine_arguments.h"
+#include "external/external_command.h"
+#include "external/external_process.h"
 #include "job_list.h"
 #include "load_config.h"
 #include "loaded_engine.h"
+#include "log_book.h"
 #include "memory_book.h"
 
 namespace homelab::engine {
@@ -20,6 +23,7 @@ namespace homelab::engine {
 struct LoadOutcome {
   Result<registry::Model> model;
   std::shared_ptr<LoadedEngine> engine;  ///< set exactly when `model` is a value
+  bool engine_failed = false;  ///< the engine's program died or hung, not something before it
 };
 
 class LoadJob {
@@ -36,8 +40,10 @@ class LoadJob {
     /// What the engine program runs on; found by the first load that needs it. Load thread only.
     std::shared_ptr<std::optional<std::string>> device;
     MakeRoom make_room;
-    bool any_size = false;  ///< load it even if it will hardly fit
-    LoadConfig config{};    ///< of the row
+    bool any_size = false;            ///< load it even if it will hardly fit
+    LoadConfig config{};              ///< of the row
+    http::Client* outside = nullptr;  ///< set when the row names an external engine
+    std::shared_ptr<LogBook> logs = std::make_shared<LogBook>();
   };
   LoadJob(Options const& options, EngineService::Dependencies dependencies, JobList& jobs,
           MemoryBook const& memory, Start start)
@@ -61,6 +67,7 @@ class LoadJob {
     cache::Path model_path;
     std::uint64_t total_bytes = 0;
     std::string commit, version, variant;  ///< empty for local files
+    cache::Path folder;                    ///< the snapshot; empty for local files
   };
   [[nodiscard]] Result<LoadOutcome> attempt(std::optional<std::string> const& previous_status);
   [[nodiscard]] Result<Files> find_files();
@@ -73,9 +80,19 @@ class LoadJob {
                                                                    ModelFacts const& facts);
   /// Gives how much memory it was.
   [[nodiscard]] Result<std::uint64_t> make_room(EngineShape const& shape, Prediction prediction);
+  // external/external_load.cpp: the engine that the row names instead of ours.
+  [[nodiscard]] Result<LoadOutcome> attempt_external(
+      std::optional<std::string> const& previous_status);
+  [[nodiscard]] Result<std::shared_ptr<LoadedEngine>> reach_server(ExternalEngine const& chosen);
+  [[nodiscard]] Result<std::shared_ptr<LoadedEngine>> start_command(ExternalEngine const& chosen,
+                                                                    Files const& files);
+  [[nodiscard]] Result<Words> words_of(ExternalEngine const& chosen, Files const& files) const;
+  [[nodiscard]] Result<std::vector<std::pair<std::string, std::string>>> hub_variables(
+      Files const& files) const;
+  [[nodiscard]] std::shared_ptr<LoadedEngine> external_engine(ExternalEngine const& chosen,
+                                                              Remote remote) const;
   void record_failure(Error const& error, std::optional<std::string> const& previous_status);
   [[nodiscard]] cache::Path file_named(std::uint64_t number, std::string_view suffix) const;
-  void remove_old_logs() const;
   [[nodiscard]] std::function<bool()> cancelled() const;
 
   Options const& options_;
@@ -85,6 +102,7 @@ class LoadJob {
   Start const start_;
   std::atomic<bool> cancelled_{false};
   bool engine_crashed_ = false;
+  bool engine_failed_ = false;
   bool config_refused_ = false;  ///< the row asks for what this model cannot: not the model's fault
 };
 

@@ -4,11 +4,18 @@
 
 #include "base/log.h"
 #include "base/os/process.h"
+#include "external/child_group.h"
 
 namespace homelab::engine {
 
 Error unloaded(std::string const& model) {
   return {Code::kAborted, fmt::format("model '{}' was unloaded", model)};
+}
+
+os::ProcessMemory memory_of(LoadedEngine const& engine) {
+  if (engine.info.pid <= 0) return {};
+  if (engine.remote) return group_memory(engine.info.pid);
+  return os::process_memory(engine.info.pid).value_or(os::ProcessMemory{});
 }
 
 void stop_process(LoadedEngine& engine, std::chrono::milliseconds grace) {

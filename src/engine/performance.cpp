@@ -29,13 +29,13 @@ registry::PerformanceRow performance_row(LoadedEngine const& engine,
   row.total_inference_ms = record.stats.inference_ms;
   row.time_to_first_token_ms = record.stats.ttft_ms;
   row.tokens_per_second = record.stats.tokens_per_second();
-  auto const engine_bytes = os::resident_bytes(engine.info.pid).value_or(0);
+  auto const engine_bytes = memory_of(engine).total();
   auto const own_bytes = os::resident_bytes(::getpid()).value_or(0);
   row.cpu_mem_rss_mb = static_cast<double>(engine_bytes + own_bytes) / kMebibyte;
   row.system_load_1min = os::load_average();
   row.temperature = record.request.temperature;
   row.top_p = record.request.top_p;
-  if (!is_greedy(record.request)) row.top_k = kTopK;
+  if (!is_greedy(record.request) && !engine.remote) row.top_k = kTopK;
   row.do_sample = record.request.do_sample;
   row.max_new_tokens = record.request.max_tokens;
   row.prompt_hash = prompt_hash(record.request.prompt);

@@ -173,7 +173,7 @@ std::vector<LoadedModel> Service::all_loaded() const {
   std::vector<LoadedModel> out;
   for (auto const& [name, engine] : engines) {
     LoadedModel model = engine->info;
-    model.resident_bytes = os::resident_bytes(model.pid).value_or(0);
+    model.resident_bytes = memory_of(*engine).total();
     model.active_requests = engine->active_requests;
     model.current = name == current;
     model.pinned = options_.pinned.contains(name);

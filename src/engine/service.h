@@ -48,6 +48,9 @@ class Service final : public EngineService {
   void validate(std::function<void(Result<ValidateOutcome>)> done) override;
   std::shared_ptr<Running> forward(ForwardRequest request, http::LocalCallbacks callbacks) override;
   void shutdown(std::chrono::milliseconds grace) override;
+  [[nodiscard]] ExternalEngines const& external_engines() const override {
+    return options_.external;
+  }
   [[nodiscard]] bool performance_logging() const override { return performance_logging_; }
   void set_performance_logging(bool on) override { performance_logging_ = on; }
 
@@ -78,6 +81,13 @@ class Service final : public EngineService {
   void load_finished(std::shared_ptr<LoadJob> const& job, LoadOutcome const& outcome);
   void watch(Engine const& engine);
   void unwatch(LoadedEngine const& engine);
+  // service_health.cpp
+  void check_health_later(Engine const& engine);
+  void check_health(Engine const& engine);
+  void health_checked(std::weak_ptr<LoadedEngine> const& asked,
+                      std::optional<Error> const& trouble);
+  /// For requests to external engines; made with the first of them.
+  [[nodiscard]] http::Client& outside_client();
   /// Takes an engine out of service; its requests end with `reason`.
   [[nodiscard]] Engine retire(std::string const& model, Error const& reason);
   void engine_ended(std::string const& model);
@@ -146,6 +156,8 @@ class Service final : public EngineService {
   std::unique_ptr<ServiceLoop> const stopper_;
   TaskDesk desk_;
   std::shared_ptr<TaskHost> host_;
+  /// The last member: its thread, which may still end requests, ends before everything else goes.
+  std::unique_ptr<http::Client> outside_;
 };
 
 }  // namespace homelab::engine

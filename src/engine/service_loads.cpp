@@ -12,6 +12,13 @@
 #include "service.h"
 
 namespace homelab::engine {
+namespace {
+
+/// What a dead engine had sent is read within this.
+constexpr std::chrono::seconds kLastWordsTime{2};
+
+}  // namespace
+
 Effects Service::start_load(StartLoad const& effect) {
   auto const refused = [this](Error error) {
     last_outcome_ = fail(std::move(error));
@@ -28,6 +35,7 @@ Effects Service::start_load(StartLoad const& effect) {
   }
   auto config = parse_load_config(row->load_config);
   if (!config) return refused(config.error());
+  http::Client* const outside = config->engine ? &outside_client() : nullptr;
   last_death_.clear();
   loading_name_ = effect.model;
   LoadJob::Start start{.model = std::move(*row),
@@ -37,7 +45,9 @@ Effects Service::start_load(StartLoad const& effect) {
                        .device = device_,
                        .make_room = [this](std::uint64_t bytes) { return wait_for_room(bytes); },
                        .any_size = effect.force,
-                       .config = *std::move(config)};
+                       .config = *std::move(config),
+                       .outside = outside,
+                       .logs = logs_};
   std::string const before = effect.place == Place::kInstead ? schedule_.current() : std::string();
   schedule_.load_began();
   if (!before.empty()) start.previous = retire(before, unloaded(before));
@@ -73,7 +83,7 @@ Effects Service::measure_room() {
   std::uint64_t promised = 0;
   std::map<std::string, std::uint64_t> resident;
   for (auto const& [name, engine] : engines_) {
-    auto const memory = os::process_memory(engine->info.pid).value_or(os::ProcessMemory{});
+    auto const memory = memory_of(*engine);
     resident[name] = std::max(memory.total(), engine->expected_bytes);
     promised += resident[name] - memory.total();
     mapped += memory.file_bytes;
@@ -140,6 +150,7 @@ void Service::load_finished(std::shared_ptr<LoadJob> const& job, LoadOutcome con
   } else {
     auto const& error = outcome.model.error();
     result = error.code == Code::kCancelled ? Schedule::LoadResult::kCancelled
+             : outcome.engine_failed        ? Schedule::LoadResult::kDied
                                             : Schedule::LoadResult::kFailed;
     if (last_failure_.size() >= kMaxRemembered) last_failure_.clear();
     last_failure_[name] = error.message;
@@ -160,6 +171,7 @@ void Service::watch(Engine const& engine) {
   loop_->watch(log.fd(), [this, &log] {
     if (!log.drain()) loop_->unwatch(log.fd());
   });
+  if (engine->remote) check_health_later(engine);
 }
 
 void Service::unwatch(LoadedEngine const& engine) {
@@ -167,21 +179,24 @@ void Service::unwatch(LoadedEngine const& engine) {
   loop_->unwatch(engine.process->log().fd());
 }
 
-Service::Engine Service::retire(std::string const& model, Error const& reason) {
+Service::Engine Service::retire(std::string const& model, Error const& reason,
+                                TaskDesk::Rest rest) {
   auto const engine = engines_.at(model);
-  if (auto const memory = os::process_memory(engine->info.pid))
-    memory_.measured(engine->memory_key, std::max(memory->total(), engine->weight_bytes));
+  if (auto const memory = memory_of(*engine); memory.total() > 0)
+    memory_.measured(engine->memory_key, std::max(memory.total(), engine->weight_bytes));
   unwatch(*engine);
   engines_.erase(model);
   engine->ended = reason;
   // Before the requests are told: who hears that the engine is gone does not find it loaded.
   publish();
-  desk_.engine_gone(*engine, reason);
+  desk_.engine_gone(*engine, reason, rest);
   return engine;
 }
 
 void Service::stop_engine(std::string const& model) {
   auto engine = retire(model, unloaded(model));
+  // Before its turn with the stopper: several end side by side.
+  ask_to_stop(*engine);
   stopper_->post_internal([this, engine] {
     stop_process(*engine, options_.stop_grace);
     loop_->post_internal([this, engine] { apply(schedule_.engine_stopped(engine->info.name)); });
@@ -195,9 +210,17 @@ void Service::engine_ended(std::string const& model) {
   std::string message = found->second->process->end_message(*status);
   message.insert(0, fmt::format("model '{}': ", model));
   logger("engine")->error("{}", message);
-  auto const engine = retire(model, {Code::kUnavailable, message});
+  Error const reason{Code::kUnavailable, message};
+  // The last words of our own engine still lie in its sockets, which end with it.
+  auto const rest = found->second->remote ? TaskDesk::Rest::kDropped : TaskDesk::Rest::kRead;
+  auto const engine = retire(model, reason, rest);
   engine->process.reset();
-  last_death_ = fmt::format("the engine of '{}' was lost: {}", model, os::to_string(*status));
+  // Unless another process holds them.
+  loop_->at(ServiceLoop::Clock::now() + kLastWordsTime,
+            [this, engine, reason] { desk_.engine_gone(*engine, reason); });
+  last_death_ = engine->remote
+                    ? message
+                    : fmt::format("the engine of '{}' was lost: {}", model, os::to_string(*status));
   last_failure_[model] = last_death_;
   apply(schedule_.engine_died(model, ServiceLoop::Clock::now()));
 }

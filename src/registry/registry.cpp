@@ -294,8 +294,9 @@ class SqliteRegistry final : public Registry {
     SQLite::Statement insert(
         *writing_,
         "INSERT INTO modelregistry (id, model_name, hf_path, trust_remote_code, created_at, "
-        "cache_location, cache_path, total_loads, total_inferences, update_available, "
-        "compatibility_status) VALUES (:id, :name, :path, :trust, :now, :location, :root, 0, 0, 0, "
+        "cache_location, cache_path, load_config, total_loads, total_inferences, update_available, "
+        "compatibility_status) VALUES (:id, :name, :path, :trust, :now, :location, :root, :config, "
+        "0, 0, 0, "
         "'unknown')");
     insert.bind(":id", id);
     insert.bind(":name", model.model_name);
@@ -304,6 +305,7 @@ class SqliteRegistry final : public Registry {
     insert.bind(":now", to_database_text(utc_now()));
     insert.bind(":location", model.cache_location);
     bind_optional(insert, ":root", model.cache_path);
+    bind_optional(insert, ":config", model.load_config);
     insert.exec();
     return by_id(*writing_, id);
   }

@@ -98,6 +98,8 @@ class Settings {
 
   /// HOMELAB_LLM_ENGINE, absolute; nullopt: the program named homelab-llm-engine beside this one.
   [[nodiscard]] std::optional<std::filesystem::path> engine_program() const;
+  /// HOMELAB_LLM_ENGINES_FILE, absolute; nullopt = no external engines.
+  [[nodiscard]] std::optional<std::filesystem::path> engines_file() const;
   [[nodiscard]] int engine_threads()
       const;  ///< of all engines together; 0 = usable cores minus one
   [[nodiscard]] int context_tokens() const;  ///< per slot; 0 = the model's own, at most 8192

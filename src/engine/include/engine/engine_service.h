@@ -17,6 +17,9 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "cache/locations.h"
+#include "engine/external_engine.h"
+#include "engine/log_file.h"
+#include "engine/sandbox_report.h"
 #include "hub/downloader.h"
 #include "registry/registry.h"
 
@@ -58,9 +61,18 @@ struct Options {
   std::set<std::string> pinned = {};   ///< models that never go by themselves
   /// Bytes of memory that are free now; empty = ask the system.
   std::function<std::uint64_t()> free_memory = {};
+  ExternalEngines external = {};  ///< the engines file
+  /// Variables for the commands in it beside HF_HOME and HF_HUB_CACHE: HF_HUB_OFFLINE, ...
+  std::vector<std::pair<std::string, std::string>> hub_environment = {};
+  /// How often external engines are asked for their health; a base URL a third as often.
+  std::chrono::milliseconds health_interval{5000};
   /// Hears of every change, in order, on the service loop; must not block. May be empty.
   std::function<void(ModelChange const&)> on_change = {};
-  std::chrono::seconds health_timeout{600};
+  bool sandbox = true;  ///< engines give up what they do not need
+  /// How long a load may do nothing: no processor time, no reading. A slow one has all the time.
+  std::chrono::milliseconds health_timeout{600'000};
+  /// How long an engine with requests may do nothing and answer nothing; 0 = for ever.
+  std::chrono::milliseconds hang_timeout{120'000};
   std::chrono::seconds stop_grace{5};
 };
 
@@ -79,6 +91,9 @@ struct LoadedModel {
   std::uint64_t active_requests = 0;
   bool current = false;  ///< "the loaded model" of the original's view
   bool pinned = false;
+  std::string engine = {};  ///< of the engines file; empty: ours, or a server known by `url` alone
+  std::string url = {};     ///< where an external engine is reached; empty: an engine of ours
+  std::optional<SandboxReport> sandbox;  ///< none: the engine's program has none
 };
 
 /// Something that takes time: a load (with its download) that runs or ended lately (bounded list).
@@ -162,8 +177,9 @@ class EngineService {
   /// short, models that are idle and not pinned go, the one used longest ago first; a load waits a
   /// bounded time for models that are in use. Errors: kNotFound; kFailedPrecondition for an
   /// incompatible row without force (message carries the notes); kResourceExhausted when there
-  /// cannot be room (`force` tries it all the same); else the true reason (engine's last log
-  /// lines).
+  /// cannot be room (`force` tries it all the same); kAborted when its engine died at the last
+  /// loads and it is left alone for retry_after() (`force` tries it at once); else the true reason
+  /// (engine's last log lines).
   virtual void load(std::string name, bool force, Place place,
                     std::function<void(Result<registry::Model>)> done) = 0;
   /// Unloads `name` (empty: "the loaded model") or cancels its load. Gives the name of the model
@@ -187,6 +203,12 @@ class EngineService {
   /// How long requests for this model are refused because its last load or run failed; 0 = not.
   [[nodiscard]] virtual std::chrono::seconds retry_after(std::string const& model) const = 0;
 
+  /// What the model's engine wrote, or its last one if it has none now; null when none is kept.
+  [[nodiscard]] virtual std::shared_ptr<LogFile> log_of(std::string const& model) const {
+    static_cast<void>(model);
+    return nullptr;
+  }
+
   /// Waits for the model (which may have to be loaded) and for its turn: models share the
   /// processor's threads, so they work one after another. Errors (via on_done): kFailedPrecondition
   /// when no model is named and none is loaded; those of load(); kUnavailable while a model whose
@@ -203,6 +225,12 @@ class EngineService {
   /// Refuses new work, lets running generations finish for `grace`, cancels downloads (they stay
   /// resumable), ends engines. Idempotent.
   virtual void shutdown(std::chrono::milliseconds grace) = 0;
+
+  /// Those that a registration may name.
+  [[nodiscard]] virtual ExternalEngines const& external_engines() const {
+    static ExternalEngines const none;
+    return none;
+  }
 
   [[nodiscard]] virtual bool performance_logging() const = 0;
   virtual void set_performance_logging(bool on) = 0;

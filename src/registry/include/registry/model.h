@@ -50,6 +50,7 @@ struct NewModel {
   bool trust_remote_code = false;
   std::string cache_location = "primary";
   std::optional<std::string> cache_path;
+  std::optional<std::string> load_config = {};  ///< JSON text
 };
 
 /// Where the files of some models stand now, in the words of a registration.
