@@ -64,7 +64,8 @@ void Service::health_checked(std::weak_ptr<LoadedEngine> const& asked,
   std::uint64_t const bytes = engine->answered_bytes;
   // A server with one thread says nothing while it reads a long prompt. Should its machine be gone,
   // TCP's own keep-alive ends the requests.
-  bool const busy = trouble && trouble->code == Code::kDeadlineExceeded && engine->active_requests > 0;
+  bool const busy =
+      trouble && trouble->code == Code::kDeadlineExceeded && engine->active_requests > 0;
   bool const alive =
       !trouble || busy || (engine->failed_checks > 0 && bytes != engine->bytes_at_failure);
   if (engine->failed_checks == 0) engine->bytes_at_failure = bytes;

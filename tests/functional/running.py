@@ -28,12 +28,12 @@ def environment(home: pathlib.Path, **settings) -> dict:
 class Server:
     """`homelab-llm serve` on a free port; output is kept in `log`."""
 
-    def __init__(self, folder: pathlib.Path, env: dict, *arguments):
+    def __init__(self, folder: pathlib.Path, env: dict, *arguments, port=0):
         self.folder = folder
         self.env = env
         self.log = folder / f"server-{time.monotonic_ns()}.log"
         with open(self.log, "wb") as output:
-            self.process = subprocess.Popen([PROGRAM, "serve", "--port", "0", *arguments], cwd=folder, env=env,
+            self.process = subprocess.Popen([PROGRAM, "serve", "--port", str(port), *arguments], cwd=folder, env=env,
                                             stdout=output, stderr=subprocess.STDOUT)
         self.port = int(wait_for(self.log, r"listening on http://127\.0\.0\.1:(\d+)", self.process).group(1))
 

@@ -123,7 +123,7 @@ def test_a_house_that_goes_is_noticed_and_used_again_when_it_is_back(houses):
     assert refused.value.status_code == 503 and int(refused.value.response.headers["retry-after"]) > 0
     assert f"127.0.0.1:{port}" in refused.value.message
 
-    far.server = Server(far.folder, far.env, "--port", str(port))
+    far.server = Server(far.folder, far.env, port=port)
     near.run("load", "away")
     with near.client() as client:
         assert client.completions.create(model="away", prompt="Once", max_tokens=2).choices[0].text
@@ -149,7 +149,8 @@ def with_llama_server(offline_hub, tmp_path):
     """A house whose engines file knows the genuine llama-server, and whose cache has the model."""
     assert LLAMA_SERVER.exists(), f"{LLAMA_SERVER} is missing: build the target llama-server"
     (tmp_path / "engines.json").write_text(json.dumps({
-        "llama-server": {"command": [str(LLAMA_SERVER), "-m", "{file}", "--alias", "{name}", "--host", "{host}",
+        # It looks for its back ends in the working directory.
+        "llama-server": {"command": ["env", "-C", str(LLAMA_SERVER.parent.parent / "lib/engine"), str(LLAMA_SERVER), "-m", "{file}", "--alias", "{name}", "--host", "{host}",
                                      "--port", "{port}", "-c", "{context}", "-np", "1", "-t", "{threads}"], "threads": 1},
         "broken": {"command": [str(LLAMA_SERVER), "-m", "{file}", "--no-such-option", "{port}"]},
     }))  # fmt: skip

@@ -107,7 +107,8 @@ bool is_key(std::string_view quoted, std::string_view wanted) {
 std::optional<Error> error_in(json::object const& event) {
   auto const* error = event.if_contains("error");
   if (error == nullptr || error->is_null()) return std::nullopt;
-  return engine_error(static_cast<int>(get_int(event, "code").value_or(500)), json::serialize(event));
+  return engine_error(static_cast<int>(get_int(event, "code").value_or(500)),
+                      json::serialize(event));
 }
 
 }  // namespace

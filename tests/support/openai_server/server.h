@@ -17,7 +17,7 @@ class OpenAiServer {
   struct Behaviour {
     std::vector<std::string> models = {"remote-model"};
     std::string answer = "one two three";
-    std::string key = {};        ///< asked for when it is not empty
+    std::string key = {};   ///< asked for when it is not empty
     bool usage = true;      ///< the last event counts tokens
     bool done_mark = true;  ///< the stream ends with [DONE]
     bool has_list = true;   ///< GET /v1/models exists

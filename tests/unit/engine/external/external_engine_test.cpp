@@ -174,8 +174,8 @@ TEST(ExternalCommand, IsFilledInArgumentByArgument) {
   engine.command = {"run", "{model} $(x)", "--port={port}"};
   engine.environment = {{"T", "{threads}"}};
   engine.model = "{name}";
-  auto const command = fill_in_command(
-      engine, {{"model", "a b"}, {"port", "1"}, {"threads", "3"}, {"name", "n"}});
+  auto const command =
+      fill_in_command(engine, {{"model", "a b"}, {"port", "1"}, {"threads", "3"}, {"name", "n"}});
   ASSERT_TRUE(command);
   EXPECT_EQ(command->program, "run");
   EXPECT_THAT(command->arguments, ElementsAre("a b $(x)", "--port=1"));
