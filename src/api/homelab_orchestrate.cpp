@@ -58,6 +58,12 @@ Reply load(SharedServices const& services, Request const& request) {
           services->usage.refresh_soon();  // something may have been downloaded
           if (model) return pending->complete(json_reply(200, loaded_answer(*model)));
           bool const refused = refusable && model.error().code == Code::kFailedPrecondition;
+          auto const wait = services->engines.retry_after(name);
+          if (model.error().code == Code::kAborted && wait.count() > 0) {
+            auto reply = detail_reply(503, model.error().message);
+            reply.headers.set("retry-after", std::to_string(wait.count()));
+            return pending->complete(std::move(reply));
+          }
           pending->complete(error_reply(model.error(), refused ? Doing::kCall : Doing::kLoad));
         });
       }};

@@ -67,13 +67,19 @@ constexpr std::array kTable{
               "Loads a model by name; the previous one is unloaded, missing files are downloaded. "
               "Answers when it is ready.",
               R"({"model_name": "smol", "force_load": false, "beside": false})",
-              "200 object; 400 incompatible and not forced; 404; 422; 500 with the cause"},
+              "200 object; 400 incompatible and not forced; 404; 422; 500 with the cause; 503 with "
+              "Retry-After: its engine died at the last loads"},
     RouteNote{"POST", "/api/orchestrate/unload", kOrchestration,
               "Unloads the loaded model, or the one that an optional body names.",
               R"({"model_name": "smol"})", "200 message; 400 not loaded; 422"},
     RouteNote{"GET", "/api/engines", kOrchestration,
               "Everything that is loaded, with its memory and requests.", "",
               R"(200 {"engines": [...]})"},
+    RouteNote{
+        "GET", "/api/engines/{name}/log", kOrchestration,
+        "The last lines that a model's engine wrote, also of one that died; follow=1: and all "
+        "that comes, as it comes.",
+        "?lines=200&follow=0", "200 text; 400; 404 no log is kept"},
     RouteNote{"GET", "/api/orchestrate/validate", kOrchestration,
               "Self-test: five tokens from the loaded model.", "",
               "200 healthy or unhealthy; 503 none loaded"},

@@ -139,10 +139,22 @@ Result<json::value> ApiClient::post(std::string_view target, json::value const& 
 Status ApiClient::stream(std::string_view target, json::value const& body,
                          std::function<bool(std::string_view)> const& on_bytes,
                          Stopped const& stopped) const {
+  return receive("POST", target, json::serialize(body), on_bytes, stopped);
+}
+
+Status ApiClient::read(std::string_view target,
+                       std::function<bool(std::string_view)> const& on_bytes,
+                       Stopped const& stopped) const {
+  return receive("GET", target, {}, on_bytes, stopped);
+}
+
+Status ApiClient::receive(std::string method, std::string_view target, std::string body,
+                          std::function<bool(std::string_view)> const& on_bytes,
+                          Stopped const& stopped) const {
   auto const inbox = std::make_shared<Inbox>();
-  auto const transfer =
-      client_->start(request_to("POST", base_url_ + std::string(target), json::serialize(body)),
-                     callbacks_into(inbox));
+  auto const transfer = client_->start(
+      request_to(std::move(method), base_url_ + std::string(target), std::move(body)),
+      callbacks_into(inbox));
   std::string error_body;
   while (true) {
     Delivery const delivery = wait_for_bytes(*inbox);

@@ -41,8 +41,15 @@ class ApiClient {
   [[nodiscard]] Status stream(std::string_view target, json::value const& body,
                               std::function<bool(std::string_view)> const& on_bytes,
                               Stopped const& stopped) const;
+  /// The same for a GET.
+  [[nodiscard]] Status read(std::string_view target,
+                            std::function<bool(std::string_view)> const& on_bytes,
+                            Stopped const& stopped) const;
 
  private:
+  [[nodiscard]] Status receive(std::string method, std::string_view target, std::string body,
+                               std::function<bool(std::string_view)> const& on_bytes,
+                               Stopped const& stopped) const;
   [[nodiscard]] Result<json::value> call(std::string method, std::string_view target,
                                          std::string body, Stopped const& stopped) const;
   [[nodiscard]] Error explain(Error error) const;

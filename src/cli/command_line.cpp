@@ -39,6 +39,7 @@ struct Draft {
   PullCommand pull;
   LoadCommand load;
   UnloadCommand unload;
+  LogsCommand logs;
   RunCommand run;
   GenerateCommand generate;
   ShowCommand show;
@@ -156,6 +157,12 @@ void Parser::add_server_commands() {
           "9000");
   unload->add_option("MODEL", draft_.unload.model,
                      "Registered name; without it the model that `load` loaded");
+  auto* logs = add("logs", "What a model's engine wrote, also when it has died",
+                   "Examples:\n  homelab-llm logs qwen\n  homelab-llm logs qwen -f --lines 20");
+  logs->add_option("MODEL", draft_.logs.model, "Registered name")->required();
+  logs->add_flag("-f,--follow", draft_.logs.follow, "Go on until the engine ends, or Ctrl-C");
+  logs->add_option("--lines", draft_.logs.lines, "How many of the last lines (200)")
+      ->check(CLI::Range(0, 100'000));
   auto* mirror = add("mirror", "Serve a cache folder as a Hugging Face endpoint, read-only",
                      "Examples:\n"
                      "  homelab-llm mirror ~/.cache/huggingface\n"
@@ -389,6 +396,7 @@ Result<Command> Parser::chosen() {
   if (name == "register") return registration();
   if (name == "load") return draft_.load;
   if (name == "unload") return draft_.unload;
+  if (name == "logs") return draft_.logs;
   if (name == "cache") return cache_->chosen();
   if (name == "db") return database_command();
   if (name == "show") return draft_.show;

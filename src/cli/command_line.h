@@ -68,6 +68,11 @@ struct GenerateCommand {
 };
 struct LsCommand {};
 struct PsCommand {};
+struct LogsCommand {
+  std::string model;
+  int lines = 200;
+  bool follow = false;
+};
 struct ShowCommand {
   std::string name;
 };
@@ -101,9 +106,9 @@ struct VersionCommand {};
 
 using Command =
     std::variant<ServeCommand, MirrorCommand, RegisterCommand, PullCommand, LoadCommand,
-                 UnloadCommand, RunCommand, GenerateCommand, LsCommand, PsCommand, ShowCommand,
-                 RmCommand, UpdateCommand, CacheCommand, DbCheckCommand, DbBackupCommand,
-                 DbRestoreCommand, ExplainCommand, DoctorCommand, VersionCommand>;
+                 UnloadCommand, RunCommand, GenerateCommand, LsCommand, PsCommand, LogsCommand,
+                 ShowCommand, RmCommand, UpdateCommand, CacheCommand, DbCheckCommand,
+                 DbBackupCommand, DbRestoreCommand, ExplainCommand, DoctorCommand, VersionCommand>;
 
 struct CommandLine {
   GlobalOptions global;

@@ -40,6 +40,14 @@ std::string job_table(json::array const& jobs) {
   return table.empty() ? "" : table.render();
 }
 
+/// What is not as it should be; nothing for an engine that keeps its own house.
+std::string sandbox_note(json::object const& engine) {
+  auto const* const value = engine.if_contains("sandbox");
+  auto const* const sandbox = value == nullptr ? nullptr : value->if_object();
+  if (sandbox == nullptr) return "no sandbox";
+  return get_bool(*sandbox, "complete").value_or(false) ? "" : "sandbox incomplete";
+}
+
 std::string engine_table(json::array const& engines) {
   Table table({{"LOADED"},
                {"DEVICE"},
@@ -59,6 +67,8 @@ std::string engine_table(json::array const& engines) {
       note +=
           fmt::format("{}{}{}", note.empty() ? "" : ", ", name.empty() ? "" : name + " at ", url);
     }
+    if (std::string const sandbox = sandbox_note(*engine); !sandbox.empty())
+      note += (note.empty() ? "" : ", ") + sandbox;
     table.add({printable(text_of(*engine, "model_name")), text_of(*engine, "device"),
                text_of(*engine, "dtype"),
                human_bytes(

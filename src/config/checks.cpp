@@ -101,6 +101,7 @@ constexpr std::array kRules{
          "a URL that begins with http:// or https://, without blanks and query"},
     Rule{"HF_TOKEN", is_token, "a token of printable characters without blanks"},
     Rule{"HUGGING_FACE_HUB_TOKEN", is_token, "a token of printable characters without blanks"},
+    Rule{"HOMELAB_LLM_ENGINE_SANDBOX", is_switch, "on or off"},
     Rule{"HOMELAB_LLM_THREADS", whole<0, 1024>, "a whole number from 0 to 1024"},
     Rule{"HOMELAB_LLM_CONTEXT", whole<0, 16777216>, "a whole number of tokens from 0 to 16777216"},
     Rule{"HOMELAB_LLM_SLOTS", whole<1, 256>, "a whole number from 1 to 256"},
@@ -110,6 +111,7 @@ constexpr std::array kRules{
          "a whole number of seconds from 0 to 31536000"},
     Rule{"HOMELAB_LLM_PING_MS", whole<0, 600000>,
          "a whole number of milliseconds from 0 to 600000"},
+    Rule{"HOMELAB_LLM_HANG_S", whole<0, 86400>, "a whole number of seconds from 0 to 86400"},
     Rule{"HOMELAB_LLM_TRASH_HOURS", whole<0, 87600>, "a whole number of hours from 0 to 87600"},
     Rule{"HOMELAB_LLM_LOG_LEVEL", is_log_level, "debug, info, warn or error"},
 };

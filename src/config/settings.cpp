@@ -215,6 +215,10 @@ std::optional<std::filesystem::path> Settings::engines_file() const {
   return expand_path(value->text, false);
 }
 
+bool Settings::engine_sandbox() const {
+  return parse_switch(text("HOMELAB_LLM_ENGINE_SANDBOX")).value_or(true);
+}
+
 int Settings::whole_number(std::string_view name) const {
   return static_cast<int>(parse_uint(trim(text(name))).value_or(0));
 }
@@ -224,6 +228,9 @@ int Settings::slots() const { return whole_number("HOMELAB_LLM_SLOTS"); }
 int Settings::max_loaded() const { return whole_number("HOMELAB_LLM_MAX_LOADED"); }
 std::chrono::seconds Settings::idle_unload() const {
   return std::chrono::seconds(whole_number("HOMELAB_LLM_IDLE_UNLOAD_S"));
+}
+std::chrono::seconds Settings::hang_time() const {
+  return std::chrono::seconds(whole_number("HOMELAB_LLM_HANG_S"));
 }
 std::vector<std::string> Settings::names(std::string_view setting) const {
   std::vector<std::string> out;

@@ -60,6 +60,9 @@ constexpr std::array kTable{
     Setting{"HOMELAB_LLM_ENGINES_FILE", "--engines-file", "",
             "JSON file with the external engines that registered models may name "
             "(docs/external-engines.md)."},
+    Setting{"HOMELAB_LLM_ENGINE_SANDBOX", "--engine-sandbox", "on",
+            "off: engines keep the server's rights (for a GPU driver that needs more than the "
+            "sandbox leaves)."},
     Setting{"HOMELAB_LLM_THREADS", "--threads", "0",
             "Processor threads of all engines together; 0 = usable cores minus one."},
     Setting{"HOMELAB_LLM_CONTEXT", "--context", "0",
@@ -72,6 +75,9 @@ constexpr std::array kTable{
             "Models that may be loaded at the same time, as far as memory allows."},
     Setting{"HOMELAB_LLM_IDLE_UNLOAD_S", "--idle-unload-s", "0",
             "Seconds without a request after which a model is unloaded; 0 = never."},
+    Setting{"HOMELAB_LLM_HANG_S", "--hang-s", "120",
+            "Seconds for which an engine with requests may neither answer nor work nor read before "
+            "it is ended; 0 = for ever."},
     Setting{"HOMELAB_LLM_PINNED", "--pinned", "",
             "Registered models, separated by commas, that are never unloaded for another one or "
             "because they are idle."},

@@ -123,9 +123,11 @@ Result<std::string> find_device(cache::Path const& program, cache::Path const& s
 }
 
 Description describe_model(cache::Path const& program, cache::Path const& model_path,
-                           cache::Path const& scratch_file,
-                           std::function<bool()> const& cancelled) {
-  auto const output = run(program, {"describe", model_path.string()}, scratch_file, cancelled);
+                           cache::Path const& scratch_file, std::function<bool()> const& cancelled,
+                           bool sandbox) {
+  std::vector<std::string> arguments = {"describe", model_path.string()};
+  if (!sandbox) arguments.insert(arguments.end(), {"--sandbox", "off"});
+  auto const output = run(program, std::move(arguments), scratch_file, cancelled);
   if (!output) return {fail(output.error()), false};
   if (output->status.ok()) return {parse_description(output->text), false};
   return {fail(failure(*output)), output->status.signal != 0};

@@ -37,7 +37,8 @@ struct Description {
 };
 [[nodiscard]] Description describe_model(cache::Path const& program, cache::Path const& model_path,
                                          cache::Path const& scratch_file,
-                                         std::function<bool()> const& cancelled);
+                                         std::function<bool()> const& cancelled,
+                                         bool sandbox = true);
 
 /// "cuda:0" for the first device of the version's JSON line that is no processor ("CUDA0"), else
 /// "cpu".

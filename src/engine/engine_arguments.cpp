@@ -38,6 +38,7 @@ std::vector<std::string> engine_arguments(EngineStart const& start) {
   };
   if (!start.quantised.empty()) out.insert(out.end(), {"--load-quantized", start.quantised});
   if (!start.flash_attention.empty()) out.insert(out.end(), {"-fa", start.flash_attention});
+  if (!start.sandbox) out.insert(out.end(), {"--sandbox", "off"});
   if (start.purpose == "embedding") out.emplace_back("--embeddings");
   if (start.purpose == "rerank") out.emplace_back("--reranking");
   if (start.gpu_layers >= 0) {

@@ -24,7 +24,8 @@ struct EngineStart {
   std::string purpose;          ///< as ModelFacts has it
   std::string quantised;        ///< as LoadConfig has it
   std::string flash_attention;  ///< as LoadConfig has it
-  cache::Path socket;           ///< ends in ".sock"
+  bool sandbox = true;
+  cache::Path socket;  ///< ends in ".sock"
   cache::Path log_file;
 };
 

@@ -1,9 +1,6 @@
 #include "engine_log.h"
 
-#include <fcntl.h>
-
 #include <array>
-#include <span>
 #include <utility>
 
 #include "base/strings.h"
@@ -24,6 +21,7 @@ void LineRing::end_line() {
   std::string const line(trim(open_));
   open_.clear();
   if (line.empty()) return;
+  if (sandbox_line_.empty() && line.starts_with(kSandboxMark)) sandbox_line_ = line;
   lines_.push_back(line);
   if (lines_.size() > max_lines_) lines_.pop_front();
 }
@@ -72,7 +70,12 @@ std::string reason_in(std::vector<std::string> const& lines, std::size_t max_lin
 }
 
 EngineLog::EngineLog(os::UniqueFd read_end, os::Path file)
-    : fd_(std::move(read_end)), path_(std::move(file)) {}
+    : fd_(std::move(read_end)), file_(std::make_shared<LogFile>(std::move(file))) {}
+
+EngineLog::~EngineLog() {
+  static_cast<void>(drain());
+  file_->end();
+}
 
 bool EngineLog::drain() {
   std::lock_guard const lock(mutex_);
@@ -85,7 +88,7 @@ bool EngineLog::drain() {
     if (**got == 0) return false;
     std::string_view const text(buffer.data(), **got);
     ring_.append(text);
-    write_to_file(text);
+    file_->append(text);
   }
   return true;
 }
@@ -95,22 +98,9 @@ std::vector<std::string> EngineLog::lines() {
   return ring_.lines();
 }
 
-void EngineLog::write_to_file(std::string_view text) {
-  if (file_ && file_bytes_ + text.size() > kFileLimitBytes) {
-    file_.reset();
-    os::Path old = path_;
-    old += ".old";
-    // The file is a convenience: where it cannot be turned over it is overwritten.
-    static_cast<void>(os::rename_file(path_, old));
-  }
-  if (!file_) {
-    auto opened = os::open_file(path_, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    if (!opened) return;
-    file_ = std::move(*opened);
-    file_bytes_ = 0;
-  }
-  if (os::write_all_at(file_.get(), std::as_bytes(std::span(text)), file_bytes_))
-    file_bytes_ += text.size();
+std::optional<SandboxReport> EngineLog::sandbox() {
+  std::lock_guard const lock(mutex_);
+  return parse_sandbox_report(ring_.sandbox_line());
 }
 
 }  // namespace homelab::engine

@@ -2,13 +2,17 @@
 // What an engine process says: its last lines in memory, all of it (bounded) in a file for people.
 #include <cstddef>
 #include <deque>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/os/events.h"
 #include "base/os/file.h"
+#include "engine/log_file.h"
+#include "engine/sandbox_report.h"
 
 namespace homelab::engine {
 
@@ -21,6 +25,8 @@ class LineRing {
   void append(std::string_view text);
   /// Complete lines and the unfinished last one, oldest first, without blank lines.
   [[nodiscard]] std::vector<std::string> lines() const;
+  /// The first line that began with kSandboxMark, however long ago; empty if none did.
+  [[nodiscard]] std::string const& sandbox_line() const { return sandbox_line_; }
 
  private:
   void end_line();
@@ -28,6 +34,7 @@ class LineRing {
   std::size_t const max_line_bytes_;
   std::deque<std::string> lines_;
   std::string open_;
+  std::string sandbox_line_;
 };
 
 /// Why a process ended, from its log: the text of the last line that begins with "error:" (without
@@ -39,26 +46,26 @@ class LineRing {
 /// Reads an engine's output pipe. Thread-safe.
 class EngineLog {
  public:
-  /// Keeps the text in `file` too: at most kFileLimitBytes, then it starts again and the old half
-  /// becomes "<file>.old".
-  static constexpr std::size_t kFileLimitBytes = 1 << 20;
+  /// Keeps the text in a LogFile at `file`, too.
   EngineLog(os::UniqueFd read_end, os::Path file);
+  EngineLog(EngineLog const&) = delete;
+  EngineLog& operator=(EngineLog const&) = delete;
+  /// Takes in what is left; nothing comes any more.
+  ~EngineLog();
 
   [[nodiscard]] int fd() const { return fd_.get(); }
-  [[nodiscard]] os::Path const& file() const { return path_; }
+  [[nodiscard]] std::shared_ptr<LogFile> const& file() const { return file_; }
   /// Takes in what is there. False at the end of the pipe: nothing will come any more.
   bool drain();
   [[nodiscard]] std::vector<std::string> lines();
+  /// What the process said about its sandbox; none if it said nothing.
+  [[nodiscard]] std::optional<SandboxReport> sandbox();
 
  private:
-  void write_to_file(std::string_view text);
-
   os::UniqueFd const fd_;
-  os::Path const path_;
+  std::shared_ptr<LogFile> const file_;
   std::mutex mutex_;
-  LineRing ring_;      // guarded by mutex_
-  os::UniqueFd file_;  // guarded by mutex_
-  std::size_t file_bytes_ = 0;
+  LineRing ring_;  // guarded by mutex_
 };
 
 }  // namespace homelab::engine

@@ -1,6 +1,7 @@
 #include "engine_process.h"
 
 #include <fmt/format.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <utility>
@@ -18,6 +19,8 @@ constexpr std::size_t kHealthLimitBytes = 64UL * 1024;
 constexpr milliseconds kFirstPause{5};
 constexpr milliseconds kLongestPause{50};
 constexpr int kKillSignal = 9;
+constexpr int kLooksWithinPatience = 8;
+constexpr milliseconds kLongestLook{2000};
 
 }  // namespace
 
@@ -36,7 +39,8 @@ Result<std::unique_ptr<EngineProcess>> EngineProcess::start(EngineStart const& s
   options.program = start.program;
   options.arguments = engine_arguments(start);
   // ggml would run gdb on itself for a backtrace: ten times slower to die.
-  options.extra_environment = {"GGML_NO_BACKTRACE=1"};
+  // The Hub's token is nothing for a program that reads models.
+  options.extra_environment = {"GGML_NO_BACKTRACE=1", "HF_TOKEN=", "HUGGING_FACE_HUB_TOKEN="};
   options.output = std::move(pipe.write_end);
   options.lifeline_fd = kLifelineFd;
   auto child = os::ChildProcess::spawn(std::move(options));
@@ -67,9 +71,10 @@ Result<bool> EngineProcess::ask_health(http::IoLoops& loops) const {
   return response.status == 200;
 }
 
-Status EngineProcess::wait_until_healthy(http::IoLoops& loops, milliseconds timeout,
+Status EngineProcess::wait_until_healthy(http::IoLoops& loops, milliseconds patience,
                                          std::function<bool()> const& cancelled) {
-  auto const deadline = steady_clock::now() + timeout;
+  ProgressWatch progress(patience);
+  auto look_again = steady_clock::now();
   milliseconds pause = kFirstPause;
   while (true) {
     // The pause ends at once when the process does.
@@ -80,17 +85,30 @@ Status EngineProcess::wait_until_healthy(http::IoLoops& loops, milliseconds time
       return fail(code, end_message(*status));
     }
     if (cancelled && cancelled()) return fail(Code::kCancelled, "the load was cancelled");
-    // No answer yet is normal: the socket appears only when the engine listens.
+    // No answer yet is normal: the engine listens only when it is about to load.
     auto const healthy = ask_health(loops);
     if (healthy && *healthy) return {};
-    if (steady_clock::now() >= deadline) {
-      return fail(Code::kDeadlineExceeded,
-                  fmt::format("the engine was not ready within {} s; its last messages: {}",
-                              std::chrono::duration_cast<std::chrono::seconds>(timeout).count(),
-                              reason_in(log_.lines())));
+    if (auto const now = steady_clock::now(); now >= look_again) {
+      look_again = now + std::clamp(patience / kLooksWithinPatience, kFirstPause, kLongestLook);
+      if (hangs(progress)) return fail(Code::kDeadlineExceeded, hang_message(patience));
     }
     pause = std::min(pause * 2, kLongestPause);
   }
+}
+
+bool EngineProcess::hangs(ProgressWatch& progress) const {
+  auto const sample = read_work(pid());
+  return sample && progress.hangs(*sample, true, steady_clock::now());
+}
+
+std::string EngineProcess::hang_message(milliseconds patience) {
+  log_.drain();
+  std::string const last = reason_in(log_.lines());
+  return fmt::format(
+      "the engine hangs: it did nothing for {} s (no answer, no processor time, no reading); its "
+      "threads: {}; its last messages: {}",
+      std::chrono::duration<double>(patience).count(), describe_threads(pid()),
+      last.empty() ? "none" : last);
 }
 
 std::string EngineProcess::end_message(os::ExitStatus status) {
@@ -98,6 +116,18 @@ std::string EngineProcess::end_message(os::ExitStatus status) {
   return "the engine " + describe_end(status, log_.lines());
 }
 
-os::ExitStatus EngineProcess::stop(milliseconds grace) { return child_.stop(grace); }
+void EngineProcess::ask_to_stop() {
+  if (asked_to_stop_) return;
+  asked_to_stop_ = steady_clock::now();
+  child_.signal(SIGTERM);
+}
+
+os::ExitStatus EngineProcess::stop(milliseconds grace) {
+  if (!asked_to_stop_ || grace.count() == 0) return child_.stop(grace);
+  // A second SIGTERM would make llama.cpp's core end without order.
+  auto const left = std::chrono::ceil<milliseconds>(*asked_to_stop_ + grace - steady_clock::now());
+  if (auto const status = child_.wait(std::max(left, milliseconds(0)))) return *status;
+  return child_.stop(milliseconds(0));
+}
 
 }  // namespace homelab::engine

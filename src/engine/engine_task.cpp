@@ -58,6 +58,12 @@ void EngineTask::exchange(http::LocalRequest request, http::LocalCallbacks callb
   // A long prompt on a slow machine, behind others, is silent for long: only an engine that hangs
   // is silent for this long.
   request.idle_timeout = kLongestSilence;
+  // What comes from it shows that it does not hang.
+  callbacks.on_data = [engine = engine_,
+                       on_data = std::move(callbacks.on_data)](std::string_view bytes) {
+    engine->heard.fetch_add(1);
+    if (on_data) on_data(bytes);
+  };
   unsigned number = 0;
   {
     std::lock_guard const lock(mutex_);

@@ -17,7 +17,6 @@ namespace homelab::engine {
 namespace {
 
 constexpr double kMebibyte = 1024.0 * 1024.0;
-constexpr std::uint64_t kKeptLogs = 5;
 
 /// A failed attempt must not look like a bad request ("no such model", "not allowed now").
 Error as_attempt_error(Error error, std::string const& model) {
@@ -37,14 +36,6 @@ cache::Path LoadJob::file_named(std::uint64_t number, std::string_view suffix) c
   return options_.runtime_folder / fmt::format("{}-{}{}", ::getpid(), number, suffix);
 }
 
-void LoadJob::remove_old_logs() const {
-  if (start_.number <= kKeptLogs) return;
-  for (auto const suffix : {".log", ".log.old"}) {
-    auto const removed = os::remove_file(file_named(start_.number - kKeptLogs, suffix));
-    if (!removed) logger("engine")->warn("{}", removed.error().message);
-  }
-}
-
 LoadOutcome LoadJob::run() {
   auto const previous_status = dependencies_.registry.begin_load(start_.model.id);
   if (!previous_status)
@@ -53,12 +44,14 @@ LoadOutcome LoadJob::run() {
   auto outcome = attempt(*previous_status);
   if (outcome) return std::move(*outcome);
   record_failure(outcome.error(), *previous_status);
-  return {fail(as_attempt_error(std::move(outcome).error(), start_.model.model_name)), nullptr};
+  return {fail(as_attempt_error(std::move(outcome).error(), start_.model.model_name)), nullptr,
+          engine_failed_};
 }
 
 Result<std::uint64_t> LoadJob::make_room(EngineShape const& shape, Prediction prediction) {
   auto const needed = memory_.needed_bytes(shape, prediction);
   ASSIGN_OR_RETURN(auto const leaving, start_.make_room(start_.any_size ? 0 : needed));
+  for (auto const& engine : leaving) ask_to_stop(*engine);
   for (auto const& engine : leaving) stop_process(*engine, options_.stop_grace);
   return needed;
 }
@@ -116,9 +109,11 @@ Result<LoadJob::Files> LoadJob::find_in_cache() {
 }
 
 Result<ModelFacts> LoadJob::look_at(Files const& files) {
-  auto description = describe_model(options_.program, files.model_path,
-                                    file_named(start_.number, ".describe"), cancelled());
+  auto description =
+      describe_model(options_.program, files.model_path, file_named(start_.number, ".describe"),
+                     cancelled(), options_.sandbox);
   engine_crashed_ = description.crashed;
+  engine_failed_ = description.crashed;
   return std::move(description.facts);
 }
 
@@ -156,6 +151,7 @@ EngineStart LoadJob::engine_start(Files const& files, ModelFacts const& facts) c
   start.purpose = facts.purpose;
   start.quantised = config.quantised;
   start.flash_attention = config.flash_attention;
+  start.sandbox = options_.sandbox;
   start.socket = file_named(start_.number, ".sock");
   start.log_file = file_named(start_.number, ".log");
   return start;
@@ -163,7 +159,6 @@ EngineStart LoadJob::engine_start(Files const& files, ModelFacts const& facts) c
 
 Result<std::shared_ptr<LoadedEngine>> LoadJob::start_engine(Files const& files,
                                                             ModelFacts const& facts) {
-  remove_old_logs();
   RETURN_IF_ERROR(check_config(files, facts));
   auto const start = engine_start(files, facts);
   ASSIGN_OR_RETURN(std::string const device_name, device(start.gpu_layers));
@@ -180,11 +175,13 @@ Result<std::shared_ptr<LoadedEngine>> LoadJob::start_engine(Files const& files,
     prediction = predict(facts, weight_bytes, expected_tokens(start.context_tokens, start.slots));
   ASSIGN_OR_RETURN(auto const needed_bytes, make_room(shape, prediction));
   ASSIGN_OR_RETURN(auto process, EngineProcess::start(start));
+  start_.logs->put(start_.model.model_name, process->log().file());
   auto const healthy =
       process->wait_until_healthy(dependencies_.loops, options_.health_timeout, cancelled());
   if (!healthy) {
     auto const ended = process->ended();
     engine_crashed_ = ended && ended->signal != 0;
+    engine_failed_ = healthy.error().code != Code::kCancelled;
     return fail(healthy.error());
   }
   auto engine = std::make_shared<LoadedEngine>();
@@ -195,6 +192,7 @@ Result<std::shared_ptr<LoadedEngine>> LoadJob::start_engine(Files const& files,
   engine->info.dtype =
       start.quantised.empty() ? facts.default_dtype.value_or("unknown") : start.quantised;
   engine->info.pid = process->pid();
+  engine->info.sandbox = process->log().sandbox();
   engine->info.model_path = files.model_path;
   engine->info.commit = files.commit;
   engine->info.since = utc_now();

@@ -18,6 +18,10 @@ os::ProcessMemory memory_of(LoadedEngine const& engine) {
   return os::process_memory(engine.info.pid).value_or(os::ProcessMemory{});
 }
 
+void ask_to_stop(LoadedEngine& engine) {
+  if (engine.process) engine.process->ask_to_stop();
+}
+
 void stop_process(LoadedEngine& engine, std::chrono::milliseconds grace) {
   auto const how = engine.process->stop(grace);
   engine.process.reset();

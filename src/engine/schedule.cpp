@@ -200,7 +200,9 @@ Effects Schedule::load_ended(LoadResult result, Time now) {
   load_.reset();
   resting_.clear();
   std::string const& model = ended.what.model;
-  if (result == LoadResult::kFailed) back_off(model, now);
+  if (result == LoadResult::kFailed || result == LoadResult::kDied) back_off(model, now);
+  if (result == LoadResult::kDied) ++retries_.at(model).deaths;
+  if (result == LoadResult::kFailed) retries_.at(model).deaths = 0;
   if (result == LoadResult::kLoaded) {
     retries_.erase(model);
     auto& resident = residents_[model];
@@ -246,7 +248,7 @@ void Schedule::back_off(std::string const& model, Time now) {
   std::erase_if(retries_, [&](auto const& entry) {
     return entry.first != model && entry.second.until + options_.longest_retry < now;
   });
-  auto const [entry, first] = retries_.try_emplace(model, Retry{now, options_.first_retry});
+  auto const [entry, first] = retries_.try_emplace(model, Retry{now, options_.first_retry, 0});
   if (!first) entry->second.delay = std::min(entry->second.delay * 2, options_.longest_retry);
   entry->second.until = now + entry->second.delay;
 }
@@ -255,6 +257,13 @@ std::chrono::milliseconds Schedule::retry_after(std::string const& model, Time n
   auto const found = retries_.find(model);
   if (found == retries_.end() || found->second.until <= now) return std::chrono::milliseconds(0);
   return std::chrono::ceil<std::chrono::milliseconds>(found->second.until - now);
+}
+
+std::chrono::milliseconds Schedule::load_retry_after(std::string const& model, Time now) const {
+  constexpr unsigned kManyDeaths = 2;
+  auto const found = retries_.find(model);
+  bool const often = found != retries_.end() && found->second.deaths >= kManyDeaths;
+  return often ? retry_after(model, now) : std::chrono::milliseconds(0);
 }
 
 std::map<std::string, Time> Schedule::retry_times() const {

@@ -112,7 +112,8 @@ class Schedule {
                                       Time now, std::uint64_t promised_bytes = 0);
   /// The load that StartLoad began is over; kRefused = before load_began(); kCancelled says nothing
   /// about the model.
-  enum class LoadResult { kLoaded, kFailed, kRefused, kCancelled };
+  /// kDied: its engine died or hung, which is more than kFailed.
+  enum class LoadResult { kLoaded, kFailed, kDied, kRefused, kCancelled };
   [[nodiscard]] Effects load_ended(LoadResult result, Time now);
   [[nodiscard]] Effects engine_stopped(std::string const& model);
   /// A loaded engine ended by itself.
@@ -136,6 +137,12 @@ class Schedule {
   }
   /// How long use_requested() will refuse a model whose load failed.
   [[nodiscard]] std::chrono::milliseconds retry_after(std::string const& model, Time now) const;
+  /// How long load_requested() without force is not to be called: the engine died at two loads or
+  /// more, one after the other.
+  [[nodiscard]] std::chrono::milliseconds load_retry_after(std::string const& model,
+                                                           Time now) const;
+  /// Somebody insists: what failed before does not count any more.
+  void forget_failures(std::string const& model) { retries_.erase(model); }
   /// Until when they are refused, by model; times may be over.
   [[nodiscard]] std::map<std::string, Time> retry_times() const;
   /// Nothing is loaded, loading or stopping.
@@ -170,6 +177,7 @@ class Schedule {
   struct Retry {
     Time until;
     std::chrono::milliseconds delay;
+    unsigned deaths = 0;  ///< of its engine while it was loaded, one after the other
   };
   [[nodiscard]] std::size_t waiting() const;
   [[nodiscard]] bool joins_running(std::string const& model, bool force, Place place) const;

@@ -83,6 +83,7 @@ void Service::load(std::string name, bool force, Place place,
                    std::function<void(Result<registry::Model>)> done) {
   std::string const wanted(trim(name));
   auto const command = [this, wanted, force, place, done] {
+    if (auto refusal = load_refusal(wanted, force)) return done(fail(*std::move(refusal)));
     Ticket const ticket = ++last_ticket_;
     load_waiters_[ticket] = {done, wanted};
     apply(schedule_.load_requested(ticket, wanted, force, place));
@@ -322,6 +323,7 @@ void Service::answer_unload(std::function<void(Result<std::string>)> const& done
 void Service::answer_task(Answer const& answer) {
   if (answer.reply == Reply::kUse) {
     desk_.begin(answer.ticket, engines_.at(answer.model));
+    watch_for_hangs();
   } else {
     desk_.refuse(answer.ticket, why_not(answer));
   }

@@ -44,6 +44,9 @@ class Service final : public EngineService {
   [[nodiscard]] std::vector<LoadedModel> all_loaded() const override;
   [[nodiscard]] std::vector<JobView> jobs() const override { return jobs_.views(); }
   [[nodiscard]] std::chrono::seconds retry_after(std::string const& model) const override;
+  [[nodiscard]] std::shared_ptr<LogFile> log_of(std::string const& model) const override {
+    return logs_->find(model);
+  }
   std::shared_ptr<Running> generate(GenerateRequest request, GenerateCallbacks callbacks) override;
   void validate(std::function<void(Result<ValidateOutcome>)> done) override;
   std::shared_ptr<Running> forward(ForwardRequest request, http::LocalCallbacks callbacks) override;
@@ -89,8 +92,14 @@ class Service final : public EngineService {
   /// For requests to external engines; made with the first of them.
   [[nodiscard]] http::Client& outside_client();
   /// Takes an engine out of service; its requests end with `reason`.
-  [[nodiscard]] Engine retire(std::string const& model, Error const& reason);
+  [[nodiscard]] Engine retire(std::string const& model, Error const& reason,
+                              TaskDesk::Rest rest = TaskDesk::Rest::kDropped);
   void engine_ended(std::string const& model);
+  /// Looks at working engines now and then, as long as there are any.
+  void watch_for_hangs();
+  void look_for_hangs();
+  [[nodiscard]] bool hangs(LoadedEngine& engine) const;
+  void end_hung(std::string const& model);
   void start_task(std::shared_ptr<EngineTask> const& task, std::string const& model,
                   std::optional<Seconds> keep_alive);
   void task_ended(std::shared_ptr<EngineTask> const& task);
@@ -101,6 +110,8 @@ class Service final : public EngineService {
   void set_timer();
   /// Why a request cannot run.
   [[nodiscard]] Error why_not(Answer const& answer) const;
+  /// Why a load is not tried now; none = it is.
+  [[nodiscard]] std::optional<Error> load_refusal(std::string const& model, bool force);
 
   /// The load thread waits here for room; the answer comes from the service loop.
   [[nodiscard]] Room wait_for_room(std::uint64_t bytes);
@@ -117,6 +128,7 @@ class Service final : public EngineService {
   Dependencies const dependencies_;
   JobList jobs_;
   MemoryBook memory_;
+  std::shared_ptr<LogBook> const logs_ = std::make_shared<LogBook>();
   std::atomic<bool> performance_logging_{true};
   std::atomic<bool> refusing_{false};
 
@@ -139,6 +151,7 @@ class Service final : public EngineService {
   std::string last_death_;  // why the last engine ended by itself, until the next load
   std::optional<Time> timer_;
   ModelChanges changes_;
+  bool watching_ = false;  // for engines that hang
 
   mutable std::mutex published_mutex_;
   std::condition_variable progress_;

@@ -53,6 +53,8 @@ struct Machine {
   /// First line of what `program version` prints.
   std::function<Result<std::string>(cache::Path const& program)> program_version;
   std::function<bool()> stop;  ///< asked during long walks
+  /// First line of what `program check-sandbox` prints: its JSON.
+  std::function<Result<std::string>(cache::Path const& program)> sandbox_check = {};
 };
 
 struct CheckGroup {

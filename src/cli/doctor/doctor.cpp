@@ -101,13 +101,13 @@ Result<HubAnswer> ask_front_door(http::Client& client, std::string const& url) {
   return out;
 }
 
-Result<std::string> version_of(cache::Path const& program) {
+Result<std::string> first_line_of(cache::Path const& program, std::string const& command) {
   constexpr std::chrono::seconds kPatience{20};
   constexpr std::size_t kMaxText = 64 * 1024;
   ASSIGN_OR_RETURN(auto pipe, os::make_pipe());
   os::SpawnOptions options;
   options.program = program;
-  options.arguments = {"version"};
+  options.arguments = {command};
   options.output = std::move(pipe.write_end);
   ASSIGN_OR_RETURN(auto child, os::ChildProcess::spawn(std::move(options)));
   std::string text;
@@ -160,20 +160,22 @@ Outcome execute(Context const& context, DoctorCommand const&) {
       http::Client::create({.user_agent = fmt::format("homelab-llm/{}", context.hooks.version)});
   ApiClient const api(url_of(context.settings.host(), context.settings.port()),
                       context.hooks.version);
-  Machine machine{context.settings,
-                  locations,
-                  environment_now(),
-                  places_of(context.settings, locations),
-                  cache::read_mounts(),
-                  {},
-                  utc_now,
-                  [&](std::string const& url) { return ask_front_door(*client, url); },
-                  [&](std::string const& host, int port) {
-                    return api.healthy() ? PortUse::kOurServer : try_to_bind(host, port);
-                  },
-                  [&] { return ask_own_server(api); },
-                  version_of,
-                  StopSignal::raised};
+  Machine machine{
+      context.settings,
+      locations,
+      environment_now(),
+      places_of(context.settings, locations),
+      cache::read_mounts(),
+      {},
+      utc_now,
+      [&](std::string const& url) { return ask_front_door(*client, url); },
+      [&](std::string const& host, int port) {
+        return api.healthy() ? PortUse::kOurServer : try_to_bind(host, port);
+      },
+      [&] { return ask_own_server(api); },
+      [](cache::Path const& program) { return first_line_of(program, "version"); },
+      StopSignal::raised,
+      [](cache::Path const& program) { return first_line_of(program, "check-sandbox"); }};
   machine.container = container_hints();
   std::vector<GroupReport> groups;
   for (auto const& check : doctor::all_checks()) {

@@ -22,6 +22,10 @@
 //   --ready-when FILE    /health says 503 until FILE exists
 //   --answer-when FILE   answers of /v1 wait until FILE exists; one that was asked for as a stream
 //   is one
+//   --hang-after N       stops itself (SIGSTOP) after N tokens; --hang-load the same before it
+//   listens
+//   --work-after N       computes for --work-ms MS after N tokens, silently; --work-load MS the
+//   same before it is ready
 // GET /fake/stats tells how many streams run and how many clients left early.
 #include <fmt/format.h>
 #include <signal.h>
@@ -92,11 +96,24 @@ void tokenize(Connection& client, std::string const& body) {
   client.answer(200, json::serialize(json::object{{"tokens", tokens}}));
 }
 
+/// The thread that sends the signal runs on for a moment; it must not do anything either.
+[[noreturn]] void hang() {
+  ::kill(::getpid(), SIGSTOP);
+  while (true) ::pause();
+}
+
+void compute_for(int ms) {
+  auto const end = Clock::now() + std::chrono::milliseconds(ms);
+  for (std::atomic<unsigned> work{0}; Clock::now() < end;) ++work;
+}
+
 /// What the flags want instead of token number `index`; true = the stream is over.
 bool misbehave(World& world, Connection& client, int index) {
   Flags const& flags = world.flags;
   if (flags.number("--crash-after") == index) abort_with_message();
   if (flags.number("--close-after") == index) return true;
+  if (flags.number("--hang-after") == index) hang();
+  if (flags.number("--work-after") == index) compute_for(flags.number("--work-ms"));
   if (flags.number("--hold-after") == index) {
     client.wait_until_client_leaves();
     ++world.left_early;
@@ -250,6 +267,8 @@ int serve(std::vector<std::string> const& arguments, std::string const& model, F
   World world{.flags = std::move(flags), .ready_at = Clock::now()};
   if (int const slow = world.flags.number("--slow-load"); slow > 0)
     world.ready_at += std::chrono::milliseconds(slow);
+  if (world.flags.has("--hang-load")) hang();
+  if (int const ms = world.flags.number("--work-load"); ms > 0) compute_for(ms);
   int const listener = listen_on(socket);
   while (true) {
     int const fd = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
@@ -260,6 +279,10 @@ int serve(std::vector<std::string> const& arguments, std::string const& model, F
 int run(std::vector<std::string> const& arguments) {
   if (!arguments.empty() && arguments[0] == "version") {
     fmt::print("{}\n", R"({"version":"fake","back_ends":[{"name":"CPU","description":"fake"}]})");
+    return 0;
+  }
+  if (!arguments.empty() && arguments[0] == "check-sandbox") {
+    fmt::print("{}\n", R"({"sandbox":{"seccomp":true,"landlock":7},"refused":{"tcp":true}})");
     return 0;
   }
   std::string model;

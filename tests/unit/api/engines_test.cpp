@@ -47,5 +47,59 @@ TEST(Engines, UnloadMayNameAModel) {
   EXPECT_EQ(api.ask("POST", "/api/orchestrate/unload", R"({"model_name":5})").status, 422);
 }
 
+TEST(Engines, SayWhatTheyGaveUp) {
+  ApiFixture api;
+  engine::LoadedModel whole;
+  whole.name = "whole";
+  whole.sandbox = engine::SandboxReport{true, true, true, true, 7};
+  engine::LoadedModel none;
+  none.name = "none";
+  api.engines.beside = {whole, none};
+  auto const answer = json_of(api.ask("GET", "/api/engines"));
+  auto const& engines = answer.as_object().at("engines").as_array();
+  auto const& sandbox = engines.at(0).as_object().at("sandbox").as_object();
+  EXPECT_TRUE(sandbox.at("complete").as_bool());
+  EXPECT_EQ(sandbox.at("landlock").as_int64(), 7);
+  EXPECT_TRUE(engines.at(1).as_object().at("sandbox").is_null());
+}
+
+TEST(Engines, ALoadThatIsLeftAloneSaysWhenToTryAgain) {
+  ApiFixture api;
+  api.add_row("m", "org/m");
+  api.engines.load_error = Error{Code::kAborted, "left alone"};
+  api.engines.wait = std::chrono::seconds(7);
+  auto const answer = api.ask("POST", "/api/orchestrate/load", R"({"model_name":"m"})");
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_EQ(answer.headers.find("retry-after"), "7");
+  EXPECT_EQ(test::detail_of(answer), "left alone");
+}
+
+TEST(Engines, GiveTheirLog) {
+  ApiFixture api;
+  EXPECT_EQ(api.ask("GET", "/api/engines/m/log").status, 404);
+  auto const log = std::make_shared<engine::LogFile>(api.folder / "m.log");
+  api.engines.logs["org/m"] = log;
+  log->append("one\ntwo\n");
+  EXPECT_EQ(api.ask("GET", "/api/engines/org%2Fm/log").body, "one\ntwo\n");
+  EXPECT_EQ(api.ask("GET", "/api/engines/org%2Fm/log?lines=1").body, "two\n");
+  EXPECT_EQ(api.ask("GET", "/api/engines/org%2Fm/log?lines=many").status, 400);
+  EXPECT_EQ(api.ask("GET", "/api/engines/org%2Fm/log?follow=yes").status, 400);
+}
+
+TEST(Engines, AFollowedLogGoesOnUntilTheEngineEnds) {
+  ApiFixture api;
+  auto const log = std::make_shared<engine::LogFile>(api.folder / "m.log");
+  api.engines.logs["m"] = log;
+  log->append("one\ntwo\n");
+  auto const reply = api.send("GET", "/api/engines/m/log?lines=1&follow=1");
+  auto const channel = std::make_shared<test::FakeChannel>();
+  std::get<http::StreamReply>(reply).start(channel);
+  log->append("three\n");
+  EXPECT_EQ(channel->text, "two\nthree\n");
+  EXPECT_EQ(channel->closed, "");
+  log->end();
+  EXPECT_EQ(channel->closed, "properly");
+}
+
 }  // namespace
 }  // namespace homelab::api

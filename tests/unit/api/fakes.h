@@ -163,6 +163,10 @@ class FakeEngines : public engine::EngineService {
   }
   std::vector<engine::JobView> jobs() const override { return job_list; }
   std::chrono::seconds retry_after(std::string const&) const override { return wait; }
+  std::shared_ptr<engine::LogFile> log_of(std::string const& model) const override {
+    auto const found = logs.find(model);
+    return found == logs.end() ? nullptr : found->second;
+  }
   std::shared_ptr<engine::Running> generate(engine::GenerateRequest request,
                                             engine::GenerateCallbacks callbacks) override {
     generate_request = std::move(request);
@@ -200,6 +204,7 @@ class FakeEngines : public engine::EngineService {
   engine::ForwardRequest forward_request;
   std::chrono::seconds wait{0};
   std::optional<Error> load_error;
+  std::map<std::string, std::shared_ptr<engine::LogFile>> logs;
   std::vector<std::pair<std::string, bool>> loads;
   std::vector<engine::JobView> job_list;
   engine::GenerateRequest generate_request;

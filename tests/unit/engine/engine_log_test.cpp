@@ -70,8 +70,8 @@ TEST(EngineLog, TheFileStaysWithinItsBound) {
               static_cast<ssize_t>(text.size()));
     ASSERT_TRUE(log.drain());
   }
-  EXPECT_LE(std::filesystem::file_size(folder / "engine.log"), EngineLog::kFileLimitBytes);
-  EXPECT_LE(std::filesystem::file_size(folder / "engine.log.old"), EngineLog::kFileLimitBytes);
+  EXPECT_LE(std::filesystem::file_size(folder / "engine.log"), LogFile::kLimitBytes);
+  EXPECT_LE(std::filesystem::file_size(folder / "engine.log.old"), LogFile::kLimitBytes);
   EXPECT_EQ(log.lines().size(), 400U);
 }
 

@@ -100,6 +100,7 @@ class Settings {
   [[nodiscard]] std::optional<std::filesystem::path> engine_program() const;
   /// HOMELAB_LLM_ENGINES_FILE, absolute; nullopt = no external engines.
   [[nodiscard]] std::optional<std::filesystem::path> engines_file() const;
+  [[nodiscard]] bool engine_sandbox() const;  ///< engines give up what they do not need
   [[nodiscard]] int engine_threads()
       const;  ///< of all engines together; 0 = usable cores minus one
   [[nodiscard]] int context_tokens() const;  ///< per slot; 0 = the model's own, at most 8192
@@ -107,6 +108,7 @@ class Settings {
   [[nodiscard]] std::optional<int> gpu_layers() const;     ///< nullopt = as many as fit ("auto")
   [[nodiscard]] int max_loaded() const;                    ///< models loaded at once
   [[nodiscard]] std::chrono::seconds idle_unload() const;  ///< 0 = never
+  [[nodiscard]] std::chrono::seconds hang_time() const;    ///< 0 = for ever
   [[nodiscard]] std::vector<std::string> pinned() const;   ///< registered names
   [[nodiscard]] std::vector<std::string> preload() const;  ///< registered names, in this order
   /// How long removed files can be brought back; 0 = deleted at once.
