@@ -7,6 +7,9 @@
 namespace homelab::engine {
 namespace {
 
+/// Tokens. The buffers of a batch grow with its square.
+constexpr unsigned kLongestEmbeddedText = 2048;
+
 /// llama-server splits an alias at commas.
 std::string safe_alias(std::string alias) {
   std::replace(alias.begin(), alias.end(), ',', '_');
@@ -41,6 +44,11 @@ std::vector<std::string> engine_arguments(EngineStart const& start) {
   if (!start.sandbox) out.insert(out.end(), {"--sandbox", "off"});
   if (start.purpose == "embedding") out.emplace_back("--embeddings");
   if (start.purpose == "rerank") out.emplace_back("--reranking");
+  if (!start.purpose.empty()) {
+    // A text is embedded in one piece, for which the core's 512 tokens are too few.
+    auto const piece = std::to_string(std::min(start.context_tokens, kLongestEmbeddedText));
+    out.insert(out.end(), {"-b", piece, "-ub", piece});
+  }
   if (start.gpu_layers >= 0) {
     out.emplace_back("-ngl");
     out.push_back(std::to_string(start.gpu_layers));

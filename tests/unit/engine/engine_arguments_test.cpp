@@ -51,9 +51,13 @@ TEST(EngineArguments, AModelForEmbeddingsOrRankingIsStartedForThat) {
   EngineStart start;
   start.purpose = "embedding";
   EXPECT_THAT(engine_arguments(start), testing::Contains("--embeddings"));
+  EXPECT_THAT(engine_arguments(start), testing::IsSupersetOf({"-b", "-ub", "2048"}));
+  start.context_tokens = 384;
+  EXPECT_THAT(engine_arguments(start), testing::IsSupersetOf({"-b", "-ub", "384"}));
   start.purpose = "rerank";
   EXPECT_THAT(engine_arguments(start), testing::Contains("--reranking"));
   EXPECT_THAT(engine_arguments(EngineStart{}), testing::Not(testing::Contains("--embeddings")));
+  EXPECT_THAT(engine_arguments(EngineStart{}), testing::Not(testing::Contains("-ub")));
 }
 
 }  // namespace
