@@ -90,7 +90,7 @@ Status EngineProcess::wait_until_healthy(http::IoLoops& loops, milliseconds pati
     if (healthy && *healthy) return {};
     if (auto const now = steady_clock::now(); now >= look_again) {
       look_again = now + std::clamp(patience / kLooksWithinPatience, kFirstPause, kLongestLook);
-      if (hangs(progress)) return fail(Code::kDeadlineExceeded, hang_message(patience));
+      if (hangs(progress)) return fail(Code::kDeadlineExceeded, hang_message(*this, patience));
     }
     pause = std::min(pause * 2, kLongestPause);
   }
@@ -101,13 +101,13 @@ bool EngineProcess::hangs(ProgressWatch& progress) const {
   return sample && progress.hangs(*sample, true, steady_clock::now());
 }
 
-std::string EngineProcess::hang_message(milliseconds patience) {
-  log_.drain();
-  std::string const last = reason_in(log_.lines());
+std::string hang_message(SupervisedProcess& process, milliseconds patience) {
+  process.log().drain();
+  std::string const last = reason_in(process.log().lines());
   return fmt::format(
       "the engine hangs: it did nothing for {} s (no answer, no processor time, no reading); its "
       "threads: {}; its last messages: {}",
-      std::chrono::duration<double>(patience).count(), describe_threads(pid()),
+      std::chrono::duration<double>(patience).count(), describe_threads(process.pid()),
       last.empty() ? "none" : last);
 }
 

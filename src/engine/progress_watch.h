@@ -1,6 +1,6 @@
 #pragma once
 // Does an engine get on, or does it hang? Judged by what it did, not by the time alone
-// (docs/decisions/0016).
+// (docs/decisions/0018).
 #include <chrono>
 #include <cstdint>
 #include <optional>

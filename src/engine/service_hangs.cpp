@@ -1,4 +1,4 @@
-// The part of the service that ends engines which hang (docs/decisions/0016), and leaves alone
+// The part of the service that ends engines which hang (docs/decisions/0018), and leaves alone
 // models whose engine dies at every load.
 #include <fmt/format.h>
 
@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "engine_process.h"
 #include "service.h"
 
 namespace homelab::engine {
@@ -33,7 +34,7 @@ void Service::look_for_hangs() {
   std::vector<std::string> hung;
   bool work = false;
   for (auto const& [model, engine] : engines_) {
-    if (!engine->process) continue;
+    if (!engine->process || engine->remote) continue;  // an external one is asked for its health
     work = work || engine->active_requests > 0;
     if (hangs(*engine)) hung.push_back(model);
   }
@@ -52,7 +53,7 @@ bool Service::hangs(LoadedEngine& engine) const {
 void Service::end_hung(std::string const& model) {
   auto& process = *engines_.at(model)->process;
   std::string const message =
-      fmt::format("model '{}': {}", model, process.hang_message(options_.hang_timeout));
+      fmt::format("model '{}': {}", model, hang_message(process, options_.hang_timeout));
   logger("engine")->error("{}", message);
   process.log().file()->append(message + "\n");
   auto const engine = retire(model, {Code::kUnavailable, message});

@@ -27,7 +27,9 @@ class SupervisedProcess {
   [[nodiscard]] virtual std::optional<os::ExitStatus> ended() = 0;
   /// Why it ended, for people.
   [[nodiscard]] virtual std::string end_message(os::ExitStatus status) = 0;
-  /// Ends it: politely, and after `grace` by force.
+  /// Begins to end it, politely and without waiting, so that several end side by side.
+  virtual void ask_to_stop() = 0;
+  /// Ends it: politely, and after `grace` (from ask_to_stop() on, if that was called) by force.
   virtual os::ExitStatus stop(std::chrono::milliseconds grace) = 0;
   /// It does not answer any more: it ends soon, for this reason. Does not wait.
   virtual void give_up(std::string const& why) = 0;

@@ -60,7 +60,7 @@ void TaskDesk::ended(EngineTask const& task) {
   start(turns_.leave(task.ticket(), ServiceLoop::Clock::now()));
 }
 
-void TaskDesk::engine_gone(LoadedEngine const& engine, Error const& reason) {
+void TaskDesk::engine_gone(LoadedEngine const& engine, Error const& reason, Rest rest) {
   std::vector<InHand> concerned;
   for (auto const& [ticket, in_hand] : tasks_)
     if (in_hand.engine.get() == &engine) concerned.push_back(in_hand);
@@ -69,7 +69,7 @@ void TaskDesk::engine_gone(LoadedEngine const& engine, Error const& reason) {
       in_hand.task->refuse(reason);
     } else if (in_hand.broken) {
       in_hand.task->conclude(reason);
-    } else {
+    } else if (rest == Rest::kDropped) {
       in_hand.task->stop(reason);
     }
   }

@@ -28,8 +28,13 @@ class TaskDesk {
   void stop_asked(EngineTask const& task);
   /// The task has told its caller the end; those whose turn has come begin.
   void ended(EngineTask const& task);
+  /// What is done about answers that an engine which is gone has sent and nobody has read yet.
+  enum class Rest {
+    kDropped,
+    kRead,  ///< its tasks go on until their connections end, which ends them with its `ended`
+  };
   /// This engine takes part no more: its tasks end with `reason`, those that had not begun, too.
-  void engine_gone(LoadedEngine const& engine, Error const& reason);
+  void engine_gone(LoadedEngine const& engine, Error const& reason, Rest rest = Rest::kDropped);
   /// A connection broke: the reason is that of the engine's death, if that is the reason.
   void connection_broke(std::shared_ptr<EngineTask> const& task, Error const& error);
   void stop_all(Error const& reason);

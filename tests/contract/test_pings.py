@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import House
+from contract_house import House
 
 PING = ": ping"
 PATHS = {

@@ -4,6 +4,7 @@ Whatever the moment: where the registration says that the model is, it is whole,
 Python's scanner is content with both caches; the same command, run again, gets to the end, and the registration with it.
 """
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -62,7 +63,7 @@ class House:
 
     def locations(self):
         """What the registry's file says; both rows always agree."""
-        with sqlite3.connect(self.state / "models.db") as database:
+        with contextlib.closing(sqlite3.connect(self.state / "models.db")) as database:
             rows = set(database.execute("SELECT cache_location, cache_path FROM modelregistry"))
         assert len(rows) == 1, rows
         return rows.pop()

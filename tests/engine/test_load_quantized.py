@@ -66,7 +66,7 @@ def test_an_unknown_type_is_refused_with_those_that_are_known(smollm2_folder):
     assert "Q8_0" in last_line(done.stderr)
 
 
-def test_a_gguf_cannot_be_quantised_while_it_is_loaded(smollm2_gguf):
-    done = run_engine("--load-quantized", "Q8_0", "-m", smollm2_gguf, "--host", "/nowhere/x.sock")
+def test_a_gguf_cannot_be_quantised_while_it_is_loaded(smollm2_gguf, tmp_path):
+    done = run_engine("--load-quantized", "Q8_0", "-m", smollm2_gguf, "--host", tmp_path / "x.sock")
     assert done.returncode == 1
     assert "--load-quantized is for safetensors" in last_line(done.stderr)

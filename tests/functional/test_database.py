@@ -1,5 +1,6 @@
 """The registry's file as its owner looks after it: `homelab-llm db`, and a server that finds it damaged."""
 
+import contextlib
 import json
 import sqlite3
 
@@ -49,7 +50,7 @@ def test_a_copy_brings_back_what_was_registered_then(house):
     restored = house.json("db", "restore", copy)
     assert house.names() == ["first"]
     assert restored["ok"] and restored["models"] == 1
-    with sqlite3.connect(restored["replaced"]) as before:
+    with contextlib.closing(sqlite3.connect(restored["replaced"])) as before:
         assert before.execute("select count(*) from modelregistry").fetchone() == (2,)
 
 

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
@@ -161,10 +162,18 @@ std::optional<os::ExitStatus> ChildGroup::wait(milliseconds timeout) {
   return ended_;
 }
 
+void ChildGroup::ask_to_stop() {
+  if (asked_to_stop_) return;
+  asked_to_stop_ = std::chrono::steady_clock::now();
+  signal(SIGTERM);
+}
+
 os::ExitStatus ChildGroup::stop(milliseconds grace) {
   if (!ended_ && grace.count() > 0) {
-    signal(SIGTERM);
-    if (auto const status = wait(grace)) return *status;
+    ask_to_stop();
+    auto const left =
+        std::chrono::ceil<milliseconds>(*asked_to_stop_ + grace - std::chrono::steady_clock::now());
+    if (auto const status = wait(std::max(left, milliseconds(0)))) return *status;
   }
   kill();
   while (!wait(milliseconds(1000))) {

@@ -36,7 +36,10 @@ class ChildGroup {
   [[nodiscard]] int pidfd() const { return pidfd_.get(); }
   /// How the first process ended; then the others have been killed. nullopt after `timeout`.
   [[nodiscard]] std::optional<os::ExitStatus> wait(std::chrono::milliseconds timeout);
-  /// SIGTERM to all, at most `grace` for the first process, then SIGKILL to all.
+  /// SIGTERM to all, without waiting.
+  void ask_to_stop();
+  /// SIGTERM to all, at most `grace` (from ask_to_stop() on, if that was called) for the first
+  /// process, then SIGKILL to all.
   os::ExitStatus stop(std::chrono::milliseconds grace);
   /// SIGKILL to all, without waiting.
   void kill() const;
@@ -48,6 +51,7 @@ class ChildGroup {
   int const pid_;
   os::UniqueFd const pidfd_;
   std::optional<os::ExitStatus> ended_;
+  std::optional<std::chrono::steady_clock::time_point> asked_to_stop_;
 };
 
 /// What all processes of a group have in memory; shared pages are counted for each.

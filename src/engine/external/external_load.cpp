@@ -196,14 +196,13 @@ Result<std::vector<std::pair<std::string, std::string>>> LoadJob::hub_variables(
 
 Result<std::shared_ptr<LoadedEngine>> LoadJob::start_command(ExternalEngine const& chosen,
                                                              Files const& files) {
-  remove_old_logs();
   ASSIGN_OR_RETURN(auto const program, find_program(chosen.command.at(0)));
   ASSIGN_OR_RETURN(auto key, key_of(chosen));
   ASSIGN_OR_RETURN(auto words, words_of(chosen, files));
   ASSIGN_OR_RETURN(auto const variables, hub_variables(files));
   EngineShape const shape{
       fmt::format("external {} {}", chosen.name, start_.model.hf_path), 0, -1, {}};
-  RETURN_IF_ERROR(make_room(shape, chosen.memory_bytes));
+  RETURN_IF_ERROR(make_room(shape, {.predicted = chosen.memory_bytes}));
   for (int tries = 1;; ++tries) {
     ASSIGN_OR_RETURN(int const port, port_for(chosen));
     words["port"] = std::to_string(port);
@@ -217,6 +216,7 @@ Result<std::shared_ptr<LoadedEngine>> LoadJob::start_command(ExternalEngine cons
     ASSIGN_OR_RETURN(auto process,
                      ExternalProcess::start(fmt::format("engine '{}'", chosen.name),
                                             std::move(start), file_named(start_.number, ".log")));
+    start_.logs->put(start_.model.model_name, process->log().file());
     Remote remote{*start_.outside,
                   fmt::format("http://127.0.0.1:{}", port),
                   {},

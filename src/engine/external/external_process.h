@@ -26,6 +26,7 @@ class ExternalProcess final : public SupervisedProcess {
     return group_->wait(timeout);
   }
   [[nodiscard]] std::string end_message(os::ExitStatus status) override;
+  void ask_to_stop() override { group_->ask_to_stop(); }
   os::ExitStatus stop(std::chrono::milliseconds grace) override { return group_->stop(grace); }
   void give_up(std::string const& why) override;
 
@@ -47,6 +48,7 @@ class RemoteServer final : public SupervisedProcess {
   [[nodiscard]] EngineLog& log() override { return log_; }
   [[nodiscard]] std::optional<os::ExitStatus> ended() override;
   [[nodiscard]] std::string end_message(os::ExitStatus status) override;
+  void ask_to_stop() override {}
   os::ExitStatus stop(std::chrono::milliseconds) override { return {}; }
   void give_up(std::string const& why) override;
 

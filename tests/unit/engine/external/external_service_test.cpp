@@ -399,7 +399,7 @@ TEST_F(ExternalTest, ACommandThatDiesInAStreamEndsTheRequestWithItsLastWords) {
   EXPECT_THAT(heard.result->error().message,
               AllOf(HasSubstr("engine 'prog'"), HasSubstr("signal 9"), HasSubstr("all is well")));
   EXPECT_FALSE(service_->loaded());
-  EXPECT_GT(service_->retry_after("m").count(), 0);
+  eventually([&] { return service_->retry_after("m").count() > 0; }, "the model rests");
 }
 
 TEST_F(ExternalTest, AWholeGroupEndsWithItsFirstProcess) {
