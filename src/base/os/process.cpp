@@ -17,9 +17,8 @@
 #include <cstring>
 #include <utility>
 
+#include "base/os/program_words.h"
 #include "base/strings.h"
-
-extern char** environ;
 
 namespace homelab::os {
 namespace {
@@ -64,29 +63,6 @@ class SpawnPlan {
   posix_spawn_file_actions_t actions_{};
   posix_spawnattr_t attributes_{};
 };
-
-std::vector<char*> pointers(std::vector<std::string>& strings) {
-  std::vector<char*> out;
-  out.reserve(strings.size() + 1);
-  for (auto& text : strings) out.push_back(text.data());
-  out.push_back(nullptr);
-  return out;
-}
-
-/// Ours with `extra` on top. A name must not stand there twice: programs differ in which of the two
-/// they take.
-std::vector<std::string> merged_environment(std::vector<std::string> extra) {
-  std::size_t const count = extra.size();
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    std::string_view const ours = *entry;
-    std::string_view const name = ours.substr(0, ours.find('='));
-    bool const replaced = std::any_of(
-        extra.begin(), extra.begin() + static_cast<std::ptrdiff_t>(count),
-        [&](auto const& text) { return std::string_view(text).substr(0, text.find('=')) == name; });
-    if (!replaced) extra.emplace_back(ours);
-  }
-  return extra;
-}
 
 /// Whoever started us may have left SIGCHLD ignored; the kernel then throws away how a child ended,
 /// and its pid at once.
@@ -138,8 +114,9 @@ Result<ChildProcess> ChildProcess::spawn(SpawnOptions options) {
   std::vector<std::string> environment = merged_environment(std::move(options.extra_environment));
 
   pid_t pid = -1;
-  int const error = ::posix_spawn(&pid, options.program.c_str(), plan.actions(), plan.attributes(),
-                                  pointers(arguments).data(), pointers(environment).data());
+  int const error =
+      ::posix_spawn(&pid, options.program.c_str(), plan.actions(), plan.attributes(),
+                    null_terminated(arguments).data(), null_terminated(environment).data());
   if (error != 0) return fail_errno("start", options.program.string(), error);
   child.pid_ = pid;
   child.pidfd_ = UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));

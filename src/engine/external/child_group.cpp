@@ -17,9 +17,8 @@
 #include <filesystem>
 #include <utility>
 
+#include "base/os/program_words.h"
 #include "base/strings.h"
-
-extern char** environ;
 
 namespace homelab::engine {
 namespace {
@@ -31,26 +30,10 @@ constexpr int kLastSignal = 64;
 constexpr int kUnknownExitCode = 255;
 constexpr int kCannotExecute = 127;
 
-/// A name must not stand there twice: programs differ in which of the two they take.
 std::vector<std::string> merged(std::vector<std::pair<std::string, std::string>> const& extra) {
-  std::vector<std::string> out;
-  for (auto const& [name, value] : extra) out.push_back(fmt::format("{}={}", name, value));
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    std::string_view const ours = *entry;
-    auto const name = ours.substr(0, ours.find('='));
-    bool replaced = false;
-    for (auto const& [other, value] : extra) replaced |= other == name;
-    if (!replaced) out.emplace_back(ours);
-  }
-  return out;
-}
-
-std::vector<char*> pointers(std::vector<std::string>& strings) {
-  std::vector<char*> out;
-  out.reserve(strings.size() + 1);
-  for (auto& text : strings) out.push_back(text.data());
-  out.push_back(nullptr);
-  return out;
+  std::vector<std::string> words;
+  for (auto const& [name, value] : extra) words.push_back(fmt::format("{}={}", name, value));
+  return os::merged_environment(std::move(words));
 }
 
 /// Everything the child needs, ready before fork(): after it only async-signal-safe calls are
@@ -110,8 +93,8 @@ Result<std::unique_ptr<ChildGroup>> ChildGroup::spawn(Start start) {
   std::vector<std::string> arguments{start.program};
   arguments.insert(arguments.end(), start.arguments.begin(), start.arguments.end());
   auto environment = merged(start.environment);
-  auto const argument_pointers = pointers(arguments);
-  auto const environment_pointers = pointers(environment);
+  auto const argument_pointers = os::null_terminated(arguments);
+  auto const environment_pointers = os::null_terminated(environment);
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail_errno("start", start.program, errno);
   os::UniqueFd const failure_end(ends[0]);
