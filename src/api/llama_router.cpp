@@ -52,7 +52,7 @@ tl::expected<std::string, Response> read_model(Services const& services, Request
                          : refuse(400, "invalid_request_error", name.error().message));
 }
 
-/// Answers at once, as llama.cpp does; GET /models/sse tells how it goes on.
+/// Answers when the load was taken up, as llama.cpp does; GET /models/sse tells how it goes on.
 Reply load(SharedServices const& services, Request const& request) {
   auto const name = read_model(*services, request);
   if (!name) return name.error();
@@ -61,7 +61,13 @@ Reply load(SharedServices const& services, Request const& request) {
   services->engines.load(*name, false, engine::Place::kBeside, [name = *name](auto const& loaded) {
     if (!loaded) logger("api")->warn("load of {}: {}", name, loaded.error().message);
   });
-  return success();
+  return PendingReply{[services](std::shared_ptr<Pending> const& pending) {
+    // No names: only its turn counts. Who asks after the answer finds the model loading.
+    services->engines.if_unused({}, [pending](Status const& taken_up) {
+      pending->complete(taken_up ? success()
+                                 : refuse(503, "unavailable_error", taken_up.error().message));
+    });
+  }};
 }
 
 Reply unload(SharedServices const& services, Request const& request) {
