@@ -3,6 +3,7 @@
 
 #include "cancel_handle.h"
 #include "dialects.h"
+#include "generation_fields.h"
 #include "json_text.h"
 #include "late_stream.h"
 #include "quiet_watch.h"
@@ -27,14 +28,7 @@ constexpr std::size_t kBodyLimitBytes = 16U << 20U;
 tl::expected<GenerateRequest, http::Response> read_request(Services const& services,
                                                            Request const& request) {
   BodyReader body(request);
-  GenerateRequest out;
-  out.prompt = body.text("prompt");
-  out.max_tokens = static_cast<int>(
-      body.integer_or("max_tokens", out.max_tokens, {.low = 1, .high = 4096, .integer = true}));
-  out.temperature = body.number_or("temperature", out.temperature, {.low = 0, .high = 2});
-  out.top_p = body.number_or("top_p", out.top_p, {.low = 0, .high = 1});
-  out.do_sample = body.boolean_or("do_sample", out.do_sample);
-  out.model = body.optional_text("model").value_or("");  // ours: another model than the loaded one
+  GenerateRequest out = read_generation(body);
   if (auto rejection = body.rejection())
     return tl::unexpected<http::Response>(*std::move(rejection));
   if (!out.model.empty()) {

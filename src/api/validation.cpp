@@ -40,6 +40,19 @@ json::value bound_value(double bound, bool integer) {
   return bound;
 }
 
+/// `fallback` null: the field may be null, which is as if it were not there.
+json::object number_schema(std::string_view type, Range range, json::value const& fallback) {
+  json::object schema{{"minimum", bound_value(range.low, range.integer)},
+                      {"maximum", bound_value(range.high, range.integer)}};
+  if (fallback.is_null()) {
+    schema["type"] = json::array{type, "null"};
+  } else {
+    schema["type"] = type;
+    schema["default"] = fallback;
+  }
+  return schema;
+}
+
 /// A body before anybody knows what should be in it.
 struct Body {
   std::optional<json::value> value;  ///< absent: the errors (or not_text) say why
@@ -134,6 +147,7 @@ void BodyReader::check_range(std::string_view field, double value, Range range) 
 }
 
 std::string BodyReader::text(std::string_view field, Clean const& clean) {
+  note(field, true, {{"type", "string"}});
   auto value = read<std::string>(field, true, to_text);
   if (!value) return {};
   if (!clean) return *std::move(value);
@@ -146,6 +160,7 @@ std::string BodyReader::text(std::string_view field, Clean const& clean) {
 }
 
 std::string BodyReader::text_or(std::string_view field, std::string fallback, Clean const& clean) {
+  note(field, false, {{"type", "string"}, {"default", fallback}});
   auto value = read<std::string>(field, false, to_text);
   if (!value) return fallback;
   if (!clean) return *std::move(value);
@@ -157,6 +172,7 @@ std::string BodyReader::text_or(std::string_view field, std::string fallback, Cl
 
 std::string BodyReader::one_of(std::string_view field, std::span<std::string_view const> allowed,
                                std::string fallback) {
+  note(field, false, {{"type", "string"}, {"enum", json::array(allowed.begin(), allowed.end())}});
   auto value = read<std::string>(field, false, to_text);
   if (!value) return fallback;
   if (std::ranges::find(allowed, *value) != allowed.end()) return *std::move(value);
@@ -172,6 +188,7 @@ std::string BodyReader::one_of(std::string_view field, std::span<std::string_vie
 
 std::vector<std::string> BodyReader::texts(std::string_view field, bool required,
                                            Clean const& clean) {
+  note(field, required, {{"type", "array"}, {"items", {{"type", "string"}}}});
   asked_.emplace(field);
   std::vector<std::string> out;
   if (!is_object_) return out;
@@ -213,12 +230,14 @@ void BodyReader::forbid_others() {
 }
 
 std::optional<std::string> BodyReader::optional_text(std::string_view field) {
+  note(field, false, {{"type", {"string", "null"}}});
   asked_.emplace(field);
   if (fields_.contains(field) && fields_.at(field).is_null()) return std::nullopt;
   return read<std::string>(field, false, to_text);
 }
 
 std::int64_t BodyReader::integer_or(std::string_view field, std::int64_t fallback, Range range) {
+  note(field, false, number_schema("integer", range, fallback));
   auto const value = read<std::int64_t>(field, false, to_integer);
   if (!value) return fallback;
   check_range(field, static_cast<double>(*value), range);
@@ -226,6 +245,7 @@ std::int64_t BodyReader::integer_or(std::string_view field, std::int64_t fallbac
 }
 
 double BodyReader::number_or(std::string_view field, double fallback, Range range) {
+  note(field, false, number_schema("number", range, fallback));
   auto const value = read<double>(field, false, to_number);
   if (!value) return fallback;
   check_range(field, *value, range);
@@ -234,17 +254,61 @@ double BodyReader::number_or(std::string_view field, double fallback, Range rang
 
 std::optional<double> BodyReader::optional_number(std::string_view field,
                                                   std::optional<double> fallback) {
+  note(field, false, {{"type", {"number", "null"}}});
   if (!fields_.contains(field)) return fallback;
   if (fields_.at(field).is_null()) return std::nullopt;
   return read<double>(field, false, to_number);
 }
 
 bool BodyReader::boolean(std::string_view field) {
+  note(field, true, {{"type", "boolean"}});
   return read<bool>(field, true, to_boolean).value_or(false);
 }
 
 bool BodyReader::boolean_or(std::string_view field, bool fallback) {
+  note(field, false, {{"type", "boolean"}, {"default", fallback}});
   return read<bool>(field, false, to_boolean).value_or(fallback);
+}
+
+json::value const* BodyReader::value_if(std::string_view field, json::object schema) {
+  note(field, false, std::move(schema));
+  asked_.emplace(field);
+  json::value const* input = fields_.if_contains(field);
+  return input == nullptr || input->is_null() ? nullptr : input;
+}
+
+std::optional<std::int64_t> BodyReader::integer_if(std::string_view field, Range range) {
+  if (value_if(field, number_schema("integer", range, nullptr)) == nullptr) return std::nullopt;
+  auto const value = read<std::int64_t>(field, false, to_integer);
+  if (value) check_range(field, static_cast<double>(*value), range);
+  return value;
+}
+
+std::optional<double> BodyReader::number_if(std::string_view field, Range range) {
+  if (value_if(field, number_schema("number", range, nullptr)) == nullptr) return std::nullopt;
+  auto const value = read<double>(field, false, to_number);
+  if (value) check_range(field, *value, range);
+  return value;
+}
+
+std::optional<bool> BodyReader::boolean_if(std::string_view field) {
+  if (value_if(field, {{"type", {"boolean", "null"}}}) == nullptr) return std::nullopt;
+  return read<bool>(field, false, to_boolean);
+}
+
+void BodyReader::note(std::string_view field, bool required, json::object schema) {
+  if (!describing_) return;
+  if (required) required_.emplace_back(field);
+  properties_[field] = std::move(schema);
+}
+
+json::object BodyReader::describe(Read const& read) {
+  BodyReader reader;
+  reader.describing_ = true;
+  read(reader);
+  json::object out{{"type", "object"}, {"properties", std::move(reader.properties_)}};
+  if (!reader.required_.empty()) out["required"] = std::move(reader.required_);
+  return out;
 }
 
 std::optional<http::Response> BodyReader::rejection() const {

@@ -44,6 +44,11 @@ class BodyReader {
  public:
   explicit BodyReader(http::Request const& request);
 
+  /// What `read` asks of a body, as a JSON schema: the same calls that check requests describe
+  /// them.
+  using Read = std::function<void(BodyReader&)>;
+  [[nodiscard]] static json::object describe(Read const& read);
+
   /// Changes an accepted text; an error's text becomes a `value_error`.
   using Clean = std::function<Lenient<std::string>(std::string const&)>;
 
@@ -60,6 +65,14 @@ class BodyReader {
   std::vector<std::string> texts(std::string_view field, bool required, Clean const& clean = {});
   bool boolean(std::string_view field);
   bool boolean_or(std::string_view field, bool fallback);
+
+  // Fields that need not be there; null counts as absent.
+  std::optional<std::int64_t> integer_if(std::string_view field, Range range);
+  std::optional<double> number_if(std::string_view field, Range range);
+  std::optional<bool> boolean_if(std::string_view field);
+  /// A value that the caller checks itself (refuse_value); valid as long as the reader. `schema`
+  /// says what it should be.
+  json::value const* value_if(std::string_view field, json::object schema);
 
   /// Refuses a field that was read, for a reason beyond its type.
   void refuse_value(std::string_view field, std::string const& why);
@@ -78,7 +91,13 @@ class BodyReader {
   void refuse(std::string_view field, json::value const& input, Problem problem);
   void check_range(std::string_view field, double value, Range range);
   void parse(http::Request const& request);
+  BodyReader() = default;
+  /// For describe(); nothing happens when a request is read.
+  void note(std::string_view field, bool required, json::object schema);
 
+  bool describing_ = false;
+  json::object properties_;
+  json::array required_;
   json::object fields_;
   std::set<std::string, std::less<>> asked_;
   bool is_object_ = false;  ///< false: there are no fields, the errors say why

@@ -1,5 +1,7 @@
 #include "chat_history.h"
 
+#include "sampling.h"
+
 namespace homelab::cli {
 namespace {
 
@@ -38,9 +40,7 @@ void ChatHistory::clear() {
 
 json::object ChatHistory::request(std::string const& model, SamplingOptions const& sampling) const {
   json::object body{{"model", model}, {"messages", messages_}, {"stream", true}};
-  if (sampling.max_tokens) body["max_tokens"] = *sampling.max_tokens;
-  if (sampling.top_p) body["top_p"] = *sampling.top_p;
-  if (sampling.temperature) body["temperature"] = *sampling.temperature;
+  add_sampling(body, sampling);
   if (sampling.greedy) body["temperature"] = 0;
   return body;
 }

@@ -51,6 +51,7 @@ struct Draft {
   int max_tokens = 0;
   double temperature = 0;
   double top_p = 0;
+  SamplingOptions sampling;  ///< those that have no place of their own here
 };
 
 class Parser {
@@ -230,6 +231,19 @@ void Parser::add_sampling(CLI::App* app) {
       ->check(CLI::Range(0.0, 2.0));
   app->add_option("--top-p", draft_.top_p, "Sample among the likeliest tokens up to this share")
       ->check(CLI::Range(0.0, 1.0));
+  auto& sampling = draft_.sampling;
+  app->add_option("--top-k", sampling.top_k, "Sample among that many likeliest tokens; 0 = all")
+      ->check(CLI::Range(0, 1000000));
+  app->add_option("--min-p", sampling.min_p,
+                  "Only tokens that have this share of the likeliest one's probability")
+      ->check(CLI::Range(0.0, 1.0));
+  app->add_option("--repeat-penalty", sampling.repeat_penalty,
+                  "Above 1 makes repetition less likely")
+      ->check(CLI::Range(0.01, 100.0));
+  app->add_option("--seed", sampling.seed, "The same number gives the same answer again")
+      ->check(CLI::Range(std::int64_t{0}, std::int64_t{4294967295}));
+  app->add_option("--stop", sampling.stop, "Text at which the answer ends; up to 16 times")
+      ->allow_extra_args(false);
 }
 
 void Parser::add_generation_commands() {
@@ -339,6 +353,9 @@ void Parser::add_database() {
 }
 
 void Parser::fill(SamplingOptions& sampling, CLI::App const& app) const {
+  bool const greedy = sampling.greedy;
+  sampling = draft_.sampling;
+  sampling.greedy = greedy;
   if (app.count("--max-tokens") > 0) sampling.max_tokens = draft_.max_tokens;
   if (app.count("--temperature") > 0) sampling.temperature = draft_.temperature;
   if (app.count("--top-p") > 0) sampling.top_p = draft_.top_p;

@@ -53,6 +53,11 @@ struct SamplingOptions {
   std::optional<int> max_tokens;
   std::optional<double> temperature;
   std::optional<double> top_p;
+  std::optional<int> top_k;
+  std::optional<double> min_p;
+  std::optional<double> repeat_penalty;
+  std::optional<std::int64_t> seed;
+  std::vector<std::string> stop;
   bool greedy = false;
 };
 struct RunCommand {

@@ -11,6 +11,7 @@
 #include "commands.h"
 #include "exit_code.h"
 #include "http/sse_parser.h"
+#include "sampling.h"
 #include "server_link.h"
 #include "stop_signal.h"
 #include "table.h"
@@ -180,9 +181,7 @@ Status chat(Context const& context, ApiClient const& api, std::string const& mod
 
 json::object generate_body(GenerateCommand const& command, std::string const& prompt) {
   json::object body{{"prompt", prompt}};
-  if (command.sampling.max_tokens) body["max_tokens"] = *command.sampling.max_tokens;
-  if (command.sampling.temperature) body["temperature"] = *command.sampling.temperature;
-  if (command.sampling.top_p) body["top_p"] = *command.sampling.top_p;
+  add_sampling(body, command.sampling);
   if (command.sampling.greedy) body["do_sample"] = false;
   return body;
 }

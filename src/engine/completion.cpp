@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
 namespace homelab::engine {
@@ -15,6 +17,42 @@ Error error_from(json::object const& error, int status) {
   auto const code = get_int(error, "code").value_or(status);
   bool const caller = code >= 400 && code < 500;
   return {caller ? Code::kInvalidArgument : Code::kInternal, std::move(message)};
+}
+
+/// A step of sampling that happens only when the request has one of its parameters.
+struct Step {
+  std::string_view sampler;
+  std::array<std::string_view, 3> parameters;
+  bool before = false;  ///< it changes probabilities also where the likeliest token is taken
+};
+constexpr std::array kSteps{
+    Step{"penalties", {"repeat_penalty", "presence_penalty", "frequency_penalty"}, true},
+    Step{"dry", {"dry_multiplier"}, true},
+    Step{"min_p", {"min_p"}},
+    Step{"typ_p", {"typical_p"}},
+    Step{"top_n_sigma", {"top_n_sigma"}},
+    Step{"xtc", {"xtc_probability"}},
+};
+
+void add_steps(json::array& out, json::object const& parameters, bool before) {
+  for (Step const& step : kSteps) {
+    bool const wanted = std::ranges::any_of(step.parameters, [&](std::string_view name) {
+      return !name.empty() && parameters.contains(name);
+    });
+    if (step.before == before && wanted) out.emplace_back(step.sampler);
+  }
+}
+
+json::array samplers(GenerateRequest const& request) {
+  json::array out;
+  add_steps(out, request.parameters, true);
+  if (is_greedy(request)) {
+    out.emplace_back("top_k");
+    return out;
+  }
+  for (std::string_view const one : {"temperature", "top_k", "top_p"}) out.emplace_back(one);
+  add_steps(out, request.parameters, false);
+  return out;
 }
 
 }  // namespace
@@ -42,6 +80,11 @@ Result<json::array> parse_tokens(std::string_view body) {
   return std::move(tokens->get_array());
 }
 
+std::optional<int> top_k_of(GenerateRequest const& request) {
+  if (is_greedy(request)) return std::nullopt;
+  return static_cast<int>(get_int(request.parameters, "top_k").value_or(kTopK));
+}
+
 std::string completion_body(json::array prompt_tokens, GenerateRequest const& request) {
   json::object body = {
       {"prompt", std::move(prompt_tokens)},
@@ -54,19 +97,21 @@ std::string completion_body(json::array prompt_tokens, GenerateRequest const& re
       // The last event would repeat the whole prompt.
       {"response_fields", {"content", "stop", "tokens_predicted", "tokens_evaluated"}},
   };
+  for (auto const& [name, value] : request.parameters) body[name] = value;
+  body["samplers"] = samplers(request);
   if (is_greedy(request)) {
-    body["samplers"] = json::array{"top_k"};
     body["top_k"] = 1;
     body["temperature"] = 0.0;
+    body.erase("mirostat");  // it would sample
     // A reused prefix is computed in batches of another size, whose last bits differ: greedy
     // answers would not repeat.
     body["cache_prompt"] = false;
   } else {
-    body["samplers"] = json::array{"temperature", "top_k", "top_p"};
     body["temperature"] = request.temperature;
-    body["top_k"] = kTopK;
+    body["top_k"] = *top_k_of(request);
     body["top_p"] = request.top_p;
-    body["cache_prompt"] = true;
+    // Who names a seed wants the same answer again.
+    body["cache_prompt"] = get_int(request.parameters, "seed").value_or(-1) < 0;
   }
   return json::serialize(body);
 }

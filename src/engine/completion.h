@@ -17,12 +17,15 @@ inline constexpr int kTopK = 50;
 
 /// No sampling, temperature 0 or top_p 0: always the most probable token.
 [[nodiscard]] bool is_greedy(GenerateRequest const& request);
+/// The k that sampling works with; nullopt for greedy answers.
+[[nodiscard]] std::optional<int> top_k_of(GenerateRequest const& request);
 
 [[nodiscard]] std::string tokenize_body(std::string_view prompt);
 /// Ids of the answer to /tokenize; kDataLoss for anything else.
 [[nodiscard]] Result<json::array> parse_tokens(std::string_view body);
 
-/// Temperature, then top-k 50, then top-p, as transformers does; no penalty, no min-p.
+/// Temperature, then top-k 50, then top-p, as transformers does; no penalty, no min-p. Parameters
+/// that the request has take their places: penalties before, min-p and typical-p after these.
 [[nodiscard]] std::string completion_body(json::array prompt_tokens,
                                           GenerateRequest const& request);
 

@@ -122,6 +122,9 @@ std::string openai_completion_body(GenerateRequest const& request, std::string c
                        {"stream", true},
                        {"stream_options", {{"include_usage", true}}}};
   if (!greedy) body["top_p"] = request.top_p;
+  // What somebody asked for goes out, also where not every server knows it: it must not be lost
+  // silently.
+  for (auto const& [name, value] : request.parameters) body[name] = value;
   return json::serialize(body);
 }
 

@@ -7,7 +7,8 @@
 
 namespace homelab::engine {
 
-/// A streamed POST /v1/completions: only fields that every such server knows.
+/// A streamed POST /v1/completions: only fields that every such server knows, and those that the
+/// request has besides.
 [[nodiscard]] std::string openai_completion_body(GenerateRequest const& request,
                                                  std::string const& model);
 

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "fakes.h"
+#include "generation_fields.h"
 
 namespace homelab::api {
 namespace {
@@ -45,6 +46,68 @@ TEST(Generate, hands_defaults_and_lenient_values_on) {
            R"({"prompt":"","max_tokens":"7","temperature":0,"top_p":1,"do_sample":"no"})");
   EXPECT_EQ(api.engines.generate_request.max_tokens, 7);
   EXPECT_FALSE(api.engines.generate_request.do_sample);
+}
+
+TEST(Generate, hands_the_engines_parameters_on_and_adds_none) {
+  ApiFixture api;
+  api.engines.loaded_name = "m";
+  api.send("POST", "/api/generate", kPrompt);
+  EXPECT_EQ(api.engines.generate_request.parameters, json::object());
+  api.send(
+      "POST", "/api/generate",
+      R"({"prompt":"Hi","top_k":"5","min_p":0.25,"seed":4294967295,"stop":"END","mirostat":null,)"
+      R"("logit_bias":{"13":-5,"word":false},"ignore_eos":1,"repeat_last_n":0})");
+  EXPECT_EQ(api.engines.generate_request.parameters,
+            (json::object{{"top_k", 5},
+                          {"min_p", 0.25},
+                          {"repeat_last_n", 0},
+                          {"seed", 4294967295},
+                          {"ignore_eos", true},
+                          {"stop", {"END"}},
+                          {"logit_bias", {{"13", -5}, {"word", false}}}}));
+  api.send("POST", "/api/generate/stream",
+           R"({"prompt":"Hi","stop":["a","b"],"logit_bias":[[13,1.5],["x",false]],)"
+           R"("json_schema":{"type":"object"}})");
+  EXPECT_EQ(api.engines.generate_request.parameters,
+            (json::object{{"stop", {"a", "b"}},
+                          {"logit_bias", {{13, 1.5}, {"x", false}}},
+                          {"json_schema", {{"type", "object"}}}}));
+}
+
+TEST(Generate, refuses_each_parameter_with_its_field_and_range) {
+  ApiFixture api;
+  auto const problem = [&](std::string const& field) {
+    auto const response = api.ask("POST", "/api/generate", "{\"prompt\":\"x\"," + field + "}");
+    EXPECT_EQ(response.status, 422) << field;
+    return json_of(response).at("detail").at(0).as_object();
+  };
+  auto const range = problem(R"("top_k":-1)");
+  EXPECT_EQ(range.at("loc"), (json::array{"body", "top_k"}));
+  EXPECT_EQ(range.at("type"), "greater_than_equal");
+  EXPECT_EQ(range.at("ctx"), (json::object{{"ge", 0}}));
+  EXPECT_EQ(problem(R"("min_p":1.5)").at("ctx"), (json::object{{"le", 1.0}}));
+  EXPECT_EQ(problem(R"("seed":4294967296)").at("type"), "less_than_equal");
+  for (auto const field :
+       {R"("stop":"")", R"("stop":[1])", R"("stop":{"a":1})", R"("logit_bias":{"1":true})",
+        R"("logit_bias":[[1]])", R"("logit_bias":[[-1,2]])", R"("logit_bias":{"1":101})",
+        R"("logit_bias":5)", R"("json_schema":"x")", R"("grammar":7)", R"("grammar":"")",
+        R"("grammar":"%llguidance {}")", R"("grammar":"root ::= \"a\"","json_schema":{})"})
+    EXPECT_EQ(problem(field).at("type"), "value_error") << field;
+  std::string const many(16, 'x');
+  std::string list = R"("stop":["x")";
+  for (char const one : many) list += std::string(",\"") + one + '"';
+  EXPECT_EQ(problem(list + "]").at("loc"), (json::array{"body", "stop"})) << "17 of them";
+}
+
+TEST(Generate, the_schema_of_its_body_is_what_its_reader_asks_for) {
+  auto const schema = BodyReader::describe([](BodyReader& body) { (void)read_generation(body); });
+  EXPECT_EQ(schema.at("required"), json::array{"prompt"});
+  auto const& fields = schema.at("properties").as_object();
+  EXPECT_EQ(
+      fields.at("max_tokens"),
+      (json::object{{"minimum", 1}, {"maximum", 4096}, {"type", "integer"}, {"default", 256}}));
+  EXPECT_EQ(fields.at("min_p").at("type"), (json::array{"number", "null"}));
+  EXPECT_TRUE(fields.contains("stop") && fields.contains("grammar") && fields.contains("model"));
 }
 
 TEST(Generate, checks_the_input_before_it_asks_for_a_model) {

@@ -101,6 +101,20 @@ TEST(CommandLine, TakesSamplingOfEitherGenerationCommand) {
   EXPECT_TRUE(command<RunCommand>({"run", "m", "x", "--greedy"}).sampling.greedy);
 }
 
+TEST(CommandLine, TakesTheEnginesOwnParametersOfAnAnswer) {
+  auto const run = command<RunCommand>({"run", "m", "--top-k", "7", "--min-p", "0.1", "--seed",
+                                        "42", "--stop", "END", "--repeat-penalty", "1.25", "--stop",
+                                        "two words", "Hello", "there"});
+  EXPECT_EQ(run.prompt, "Hello there") << "a stop text takes one word of the line, no more";
+  EXPECT_EQ(run.sampling.top_k, 7);
+  EXPECT_EQ(run.sampling.min_p, 0.1);
+  EXPECT_EQ(run.sampling.seed, 42);
+  EXPECT_EQ(run.sampling.repeat_penalty, 1.25);
+  EXPECT_EQ(run.sampling.stop, (std::vector<std::string>{"END", "two words"}));
+  EXPECT_EQ(refusal({"run", "m", "x", "--top-k", "-1"}).code, Code::kInvalidArgument);
+  EXPECT_FALSE(command<RunCommand>({"run", "m", "x"}).sampling.seed);
+}
+
 TEST(CommandLine, RefusesNumbersOutsideTheirRange) {
   for (auto const& arguments :
        std::vector<std::vector<std::string>>{{"generate", "x", "--temperature", "3"},

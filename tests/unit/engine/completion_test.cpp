@@ -37,6 +37,32 @@ TEST(Completion, SamplesLikeTransformers) {
   EXPECT_EQ(body.at("repeat_penalty").as_double(), 1);
 }
 
+TEST(Completion, ParametersOfTheRequestTakeTheirPlacesAmongTheSteps) {
+  GenerateRequest request{.prompt = "x"};
+  request.parameters = {{"top_k", 7},       {"min_p", 0.1},    {"repeat_penalty", 1.5},
+                        {"typical_p", 0.5}, {"stop", {"END"}}, {"seed", 42}};
+  auto const body = body_of(request);
+  EXPECT_EQ(body.at("samplers").as_array(),
+            (json::array{"penalties", "temperature", "top_k", "top_p", "min_p", "typ_p"}));
+  EXPECT_EQ(body.at("top_k").as_int64(), 7);
+  EXPECT_EQ(body.at("min_p").as_double(), 0.1);
+  EXPECT_EQ(body.at("repeat_penalty").as_double(), 1.5);
+  EXPECT_EQ(body.at("stop").as_array(), json::array{"END"});
+  EXPECT_EQ(body.at("seed").as_int64(), 42);
+  EXPECT_FALSE(body.at("cache_prompt").as_bool()) << "a seed is for the same answer again";
+  EXPECT_EQ(top_k_of(request), 7);
+}
+
+TEST(Completion, PenaltiesCountForGreedyAnswersTooAndNothingElseDoes) {
+  GenerateRequest request{.prompt = "x", .do_sample = false};
+  request.parameters = {{"top_k", 7}, {"min_p", 0.1}, {"presence_penalty", 1.0}, {"mirostat", 2}};
+  auto const body = body_of(request);
+  EXPECT_EQ(body.at("samplers").as_array(), (json::array{"penalties", "top_k"}));
+  EXPECT_EQ(body.at("top_k").as_int64(), 1);
+  EXPECT_FALSE(body.contains("mirostat"));
+  EXPECT_FALSE(top_k_of(request));
+}
+
 TEST(Completion, ThePromptIsSentAsItsTokens) {
   EXPECT_EQ(body_of({.prompt = "x"}).at("prompt").as_array(), (json::array{1, 2}));
   auto const body = parse_json(tokenize_body("a\"b"));

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "base/result.h"
 #include "base/time.h"
 #include "cache/locations.h"
@@ -116,6 +117,9 @@ struct GenerateRequest {
   double top_p = 0.9;
   bool do_sample = true;
   std::string model = {};  ///< a registered name, loaded if need be; empty = "the loaded model"
+  /// More of the engine's parameters under its own names (top_k, min_p, seed, stop, ...), checked
+  /// by who asks; what is absent is as in the original.
+  json::object parameters = {};
 };
 
 struct GenerateStats {
