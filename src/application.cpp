@@ -17,6 +17,7 @@
 #include "hub/downloader.h"
 #include "mirror/mirror.h"
 #include "registry/registry.h"
+#include "registry/server_lock.h"
 #include "registry/upkeep.h"
 
 namespace homelab {
@@ -90,7 +91,16 @@ class RunningApplication final : public Application {
   ~RunningApplication() override { RunningApplication::stop(std::chrono::milliseconds(0)); }
 
   Status build(Options const& options) {
-    if (options.recover_interrupted_loads) RETURN_IF_ERROR(set_aside_damaged_database());
+    if (options.recover_interrupted_loads) {
+      // Before anybody touches the database: the other server must not notice anything.
+      ASSIGN_OR_RETURN(auto lock,
+                       registry::ServerLock::take(settings_.database_path(),
+                                                  registry::this_process(cli::is_in_container())));
+      lock_ = std::make_unique<registry::ServerLock>(std::move(lock));
+      RETURN_IF_ERROR(set_aside_damaged_database());
+    } else {
+      RETURN_IF_ERROR(registry::check_shareable(settings_.database_path()));
+    }
     ASSIGN_OR_RETURN(registry_, registry::Registry::open(settings_.database_path()));
     if (options.recover_interrupted_loads) RETURN_IF_ERROR(recover_interrupted_loads());
     client_ = http::Client::create({.user_agent = "homelab-llm/" HOMELAB_VERSION});
@@ -115,6 +125,7 @@ class RunningApplication final : public Application {
                                      api::make_router({*registry_, *engines_, locations_, *usage_,
                                                        mirror_, settings_, *jobs_, *hub_,
                                                        HOMELAB_VERSION, *timers_, feed_})));
+    if (lock_) lock_->announce(fmt::format("{}:{}", options.host, server_->port()));
     preload();
     return {};
   }
@@ -176,6 +187,7 @@ class RunningApplication final : public Application {
     downloader_.reset();
     client_.reset();
     registry_.reset();
+    lock_.reset();
   }
 
  private:
@@ -185,6 +197,7 @@ class RunningApplication final : public Application {
   http::IoLoops loops_{kIoLoops};
   std::unique_ptr<http::Timers> timers_ = http::make_timers(loops_);
   api::ModelFeed feed_;
+  std::unique_ptr<registry::ServerLock> lock_;
   std::unique_ptr<registry::Registry> registry_;
   std::unique_ptr<http::Client> client_;
   std::unique_ptr<hub::Downloader> downloader_;

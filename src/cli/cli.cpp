@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "cache_owner.h"
 #include "command_line.h"
 #include "commands.h"
 #include "context.h"
@@ -55,7 +56,14 @@ int execute_line(CommandLine const& line, Hooks const& hooks, Output const& out)
     settings = *std::move(loaded);
     choose_log_level(settings, listens(line.command));
   }
-  Context const context{hooks, settings, out};
+  std::optional<CacheOwner> owner;
+  if (!std::holds_alternative<VersionCommand>(line.command)) {
+    auto became = become_cache_owner(settings);
+    if (!became) return out.error(became.error());
+    owner = *std::move(became);
+    if (owner && listens(line.command)) print_now(describe(*owner) + "\n");
+  }
+  Context const context{hooks, settings, out, owner};
   auto const outcome =
       std::visit([&](auto const& command) { return execute(context, command); }, line.command);
   return outcome ? *outcome : out.error(outcome.error());

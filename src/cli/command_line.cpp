@@ -139,6 +139,8 @@ void Parser::add_server_commands() {
       "--allow-remote is given.");
   add("ps", "Show the loaded models and running jobs",
       "Examples:\n  homelab-llm ps\n  homelab-llm ps --json");
+  add("ping", "Does the server answer? Exit code 0 or 1, for health checks",
+      "Examples:\n  homelab-llm ping\n  homelab-llm ping --port 9000");
   auto* load =
       add("load", "Load a model into the server, downloading what is missing",
           "Examples:\n"
@@ -396,11 +398,9 @@ Command Parser::database_command() const {
 
 /// Commands that are a word alone.
 Command const* find_word(std::string const& name) {
-  static std::map<std::string, Command> const words{{"serve", ServeCommand{}},
-                                                    {"ls", LsCommand{}},
-                                                    {"ps", PsCommand{}},
-                                                    {"doctor", DoctorCommand{}},
-                                                    {"version", VersionCommand{}}};
+  static std::map<std::string, Command> const words{
+      {"serve", ServeCommand{}}, {"ls", LsCommand{}},         {"ps", PsCommand{}},
+      {"ping", PingCommand{}},   {"doctor", DoctorCommand{}}, {"version", VersionCommand{}}};
   auto const at = words.find(name);
   return at == words.end() ? nullptr : &at->second;
 }

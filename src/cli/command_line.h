@@ -73,6 +73,7 @@ struct GenerateCommand {
 };
 struct LsCommand {};
 struct PsCommand {};
+struct PingCommand {};
 struct LogsCommand {
   std::string model;
   int lines = 200;
@@ -111,8 +112,8 @@ struct VersionCommand {};
 
 using Command =
     std::variant<ServeCommand, MirrorCommand, RegisterCommand, PullCommand, LoadCommand,
-                 UnloadCommand, RunCommand, GenerateCommand, LsCommand, PsCommand, LogsCommand,
-                 ShowCommand, RmCommand, UpdateCommand, CacheCommand, DbCheckCommand,
+                 UnloadCommand, RunCommand, GenerateCommand, LsCommand, PsCommand, PingCommand,
+                 LogsCommand, ShowCommand, RmCommand, UpdateCommand, CacheCommand, DbCheckCommand,
                  DbBackupCommand, DbRestoreCommand, ExplainCommand, DoctorCommand, VersionCommand>;
 
 struct CommandLine {

@@ -17,6 +17,8 @@ using Outcome = Result<int>;
 [[nodiscard]] Outcome execute(Context const& context, UnloadCommand const& command);
 [[nodiscard]] Outcome execute(Context const& context, PsCommand const& command);
 [[nodiscard]] Outcome execute(Context const& context, VersionCommand const& command);
+// ping.cpp
+[[nodiscard]] Outcome execute(Context const& context, PingCommand const& command);
 // logs.cpp
 [[nodiscard]] Outcome execute(Context const& context, LogsCommand const& command);
 // commands_models.cpp

@@ -1,5 +1,8 @@
 #pragma once
 // What every command gets.
+#include <optional>
+
+#include "cache_owner.h"
 #include "cli/cli.h"
 #include "config/settings.h"
 #include "output.h"
@@ -10,6 +13,7 @@ struct Context {
   Hooks const& hooks;
   config::Settings const& settings;
   Output out;
+  std::optional<CacheOwner> owner = {};  ///< whom this process became
 };
 
 }  // namespace homelab::cli

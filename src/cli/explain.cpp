@@ -1,6 +1,7 @@
 // explain: where settings come from and where files are. Reads files; asks a server only for
 // registered names.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -64,6 +65,13 @@ std::string locations_text(std::vector<LocationFacts> const& all) {
                                 facts.space.disk_total_gb)}});
   }
   return text;
+}
+
+/// Under whose name files are made.
+json::object user_value(std::optional<CacheOwner> const& owner) {
+  return {{"uid", ::geteuid()},
+          {"gid", ::getegid()},
+          {"why", owner ? json::value(describe(*owner)) : json::value(nullptr)}};
 }
 
 json::object to_json(config::Settings const& settings, std::vector<LocationFacts> const& all) {
@@ -130,8 +138,11 @@ Outcome execute(Context const& context, ExplainCommand const& command) {
   auto const locations = locations_of(context.settings);
   if (command.model.empty()) {
     auto const facts = facts_of(locations);
-    context.out.value(to_json(context.settings, facts));
+    json::object value = to_json(context.settings, facts);
+    value["user"] = user_value(context.owner);
+    context.out.value(value);
     context.out.text(settings_text(context.settings) + locations_text(facts));
+    if (context.owner) context.out.text("\n" + describe(*context.owner) + "\n");
     return kExitDone;
   }
   ASSIGN_OR_RETURN(auto const start, find_start(context, command.model));

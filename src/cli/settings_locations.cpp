@@ -18,6 +18,11 @@ cache::PlaceFinder finder_of(config::Settings const& settings) {
 
 }  // namespace
 
+bool is_in_container() {
+  auto const mounts = cache::read_mounts();
+  return cache::judge_container(container_hints(), mounts).verdict != cache::ContainerVerdict::kNo;
+}
+
 hub::Downloader::Options download_options_of(config::Settings const& settings) {
   constexpr double kBytesPerGb = 1024.0 * 1024.0 * 1024.0;
   hub::Downloader::Options options;
