@@ -17,6 +17,8 @@ void add_model_update_routes(http::Router& router, SharedServices const& service
 void add_orchestration_routes(http::Router& router, SharedServices const& services);
 void add_analytics_routes(http::Router& router, SharedServices const& services);
 void add_generation_routes(http::Router& router, SharedServices const& services);
+/// Ours: GET /api/requests, and the end of one.
+void add_request_routes(http::Router& router, SharedServices const& services);
 void add_system_routes(http::Router& router, SharedServices const& services);
 void add_cache_routes(http::Router& router, SharedServices const& services);
 /// GET /health alone.

@@ -19,7 +19,7 @@ constexpr std::array kTable{
     Row{Code::kFailedPrecondition, 400, 500, 503}, Row{Code::kResourceExhausted, 507, 500, 503},
     Row{Code::kPermissionDenied, 403, 500, 500},   Row{Code::kAborted, 409, 500, 500},
     Row{Code::kUnavailable, 503, 500, 500},        Row{Code::kDeadlineExceeded, 504, 500, 500},
-    Row{Code::kCancelled, 503, 500, 500},          Row{Code::kDataLoss, 500, 500, 500},
+    Row{Code::kCancelled, 503, 500, 409},          Row{Code::kDataLoss, 500, 500, 500},
     Row{Code::kUnimplemented, 501, 500, 500},      Row{Code::kInternal, 500, 500, 500},
 };
 

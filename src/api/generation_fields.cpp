@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 namespace homelab::api {
@@ -156,7 +157,53 @@ void read_format(BodyReader& body, json::object& out) {
   out["grammar"] = *grammar;
 }
 
+constexpr std::size_t kMostMessages = 10'000;
+constexpr std::array<std::string_view, 5> kRoles = {"system", "user", "assistant", "tool",
+                                                    "developer"};
+
+bool is_message(json::value const& value) {
+  auto const* message = value.if_object();
+  if (message == nullptr) return false;
+  auto const role = get_string(*message, "role");
+  return role && std::ranges::find(kRoles, *role) != kRoles.end() &&
+         get_string(*message, "content").has_value();
+}
+
+json::object messages_schema() {
+  json::object const role{{"type", "string"}, {"enum", json::array(kRoles.begin(), kRoles.end())}};
+  json::object const content{{"type", "string"}};
+  return {{"type", "array"},
+          {"minItems", 1},
+          {"maxItems", kMostMessages},
+          {"items",
+           {{"type", "object"},
+            {"properties", json::object{{"role", role}, {"content", content}}},
+            {"required", json::array{"role", "content"}}}}};
+}
+
 }  // namespace
+
+json::array read_messages(BodyReader& body) {
+  auto const* value = body.required_value("messages", messages_schema());
+  if (value == nullptr) return {};
+  auto const* list = value->if_array();
+  bool const good = list != nullptr && !list->empty() && list->size() <= kMostMessages &&
+                    std::ranges::all_of(*list, is_message);
+  if (good) return *list;
+  body.refuse_value("messages",
+                    fmt::format("must be a list of 1 to {} objects with a role (system, user, "
+                                "assistant, tool, developer) and a content, both texts",
+                                kMostMessages));
+  return {};
+}
+
+json::object read_template_options(BodyReader& body) {
+  auto const* value = body.value_if("chat_template_kwargs", {{"type", {"object", "null"}}});
+  if (value == nullptr) return {};
+  if (auto const* options = value->if_object()) return *options;
+  body.refuse_value("chat_template_kwargs", "must be an object");
+  return {};
+}
 
 engine::GenerateRequest read_sampling(BodyReader& body) {
   engine::GenerateRequest out;

@@ -10,5 +10,10 @@ namespace homelab::api {
 [[nodiscard]] engine::GenerateRequest read_sampling(BodyReader& body);
 /// "prompt" and the same.
 [[nodiscard]] engine::GenerateRequest read_generation(BodyReader& body);
+/// "messages" of a conversation: 1 to 10,000 of {"role", "content"}; what else a message has is the
+/// template's affair.
+[[nodiscard]] json::array read_messages(BodyReader& body);
+/// "chat_template_kwargs": what the model's template understands, for example enable_thinking.
+[[nodiscard]] json::object read_template_options(BodyReader& body);
 
 }  // namespace homelab::api

@@ -17,6 +17,7 @@
 #include "model_name.h"
 #include "quiet_watch.h"
 #include "replies.h"
+#include "request_book.h"
 #include "retry_after.h"
 #include "stream_words.h"
 
@@ -81,6 +82,7 @@ Problem core_problem(int status, std::string_view body) {
 /// A request with the answer that it gets.
 struct Wanted {
   engine::ForwardRequest request;
+  Request head = {};  ///< of the client's request, what the request book looks at
   /// Silence after which its stream gets a sign of life; 0 = never, or it asks for no stream.
   std::chrono::milliseconds ping_interval{0};
 };
@@ -101,6 +103,8 @@ class Forwarded : public std::enable_shared_from_this<Forwarded> {
 
   /// The engine service loads what is named, if need be, and waits for its turn.
   void run(Wanted wanted) {
+    place_ = services_->requests->enter(wanted.head, model_, [work = work_] { work->cancel(); });
+    pending_ = with_request_id(pending_, place_->id());
     pending_->on_client_gone([work = work_] { work->cancel(); });
     auto const self = shared_from_this();
     quiet_ = std::make_shared<QuietWatch>(services_->timers, wanted.ping_interval,
@@ -135,6 +139,7 @@ class Forwarded : public std::enable_shared_from_this<Forwarded> {
 
   void head(int status, http::Headers const& headers) {
     quiet_->heard();
+    place_->heard();
     status_ = status;
     content_type_ = headers.find("content-type").value_or("application/json");
     streaming_ = content_type_.starts_with("text/event-stream");
@@ -154,6 +159,7 @@ class Forwarded : public std::enable_shared_from_this<Forwarded> {
 
   void done(Status const& status) {
     work_->release();
+    place_->leave();
     quiet_->stop();
     if (streaming_)
       return end_stream(status ? std::nullopt : std::optional(failure(status.error())));
@@ -198,6 +204,7 @@ class Forwarded : public std::enable_shared_from_this<Forwarded> {
   std::string const model_;
   StreamWords const words_;
   std::shared_ptr<CancelHandle> work_;
+  std::shared_ptr<RequestBook::Place> place_;
   std::shared_ptr<LateStream> stream_;
   std::shared_ptr<QuietWatch> quiet_;
   std::atomic<bool> begun_{false};  ///< the answer's head is decided
@@ -264,9 +271,13 @@ Reply forward(SharedServices const& services, Request const& request) {
           {http_status(name.error().code), name.error().message, "invalid_request_error", "model"});
     wanted.model = *std::move(name);
   }
-  return PendingReply{[services, all = Wanted{wanted, silence}](std::shared_ptr<Pending> pending) {
-    std::make_shared<Forwarded>(std::move(pending), services, all)->run(all);
-  }};
+  Request head;
+  head.path = request.path;
+  head.headers = request.headers;
+  return PendingReply{
+      [services, all = Wanted{wanted, head, silence}](std::shared_ptr<Pending> pending) {
+        std::make_shared<Forwarded>(std::move(pending), services, all)->run(all);
+      }};
 }
 
 /// What the engine's core answers itself.

@@ -22,6 +22,8 @@ constexpr std::string_view kPage = "Page";
 
 constexpr std::string_view kGenerateBody =
     R"({"prompt": "Once upon a time", "max_tokens": 256, "temperature": 0.7, "top_p": 0.9, "do_sample": true})";
+constexpr std::string_view kChatBody =
+    R"({"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 256, "temperature": 0.7})";
 
 constexpr std::array kTable{
     RouteNote{
@@ -102,6 +104,18 @@ constexpr std::array kTable{
     RouteNote{"POST", "/api/generate/stream", kInference,
               "The same as server-sent events: start, token..., done (or error).", kGenerateBody,
               "200 event stream; 422; 503 none loaded"},
+    RouteNote{"POST", "/api/chat", kInference,
+              "Answers a conversation: the model's own chat template makes the prompt.", kChatBody,
+              "200 object; 400 the template refuses the messages; 409; 422; 500; 503 none loaded"},
+    RouteNote{"POST", "/api/chat/stream", kInference,
+              "The same as server-sent events: start, token..., done (or error).", kChatBody,
+              "200 event stream; 400; 409; 422; 503 none loaded"},
+    RouteNote{"GET", "/api/requests", kInference,
+              "Generations of all dialects that run or wait, by their ids (X-Request-ID).", "",
+              R"(200 {"requests": [...]})"},
+    RouteNote{"DELETE", "/api/requests/{id}", kInference, "Ends one of them.", "",
+              "200 object; 404"},
+    RouteNote{"POST", "/api/requests/{id}/cancel", kInference, "The same.", "", "200 object; 404"},
     RouteNote{"GET", "/api/analytics/performance/{name}", kAnalytics,
               "Averages over the recorded generations of a model that succeeded.", "",
               "200 object; 404 unknown, or nothing recorded yet"},

@@ -3,6 +3,7 @@
 #include "cors.h"
 #include "dialects.h"
 #include "replies.h"
+#include "request_book.h"
 
 namespace homelab::api {
 namespace {
@@ -30,6 +31,7 @@ void add_common_rules(http::Router& router) {
 }  // namespace
 
 http::Router make_router(Services services) {
+  if (!services.requests) services.requests = std::make_shared<RequestBook>();
   auto const shared = std::make_shared<Services const>(std::move(services));
   http::Router router;
   add_common_rules(router);
@@ -45,6 +47,7 @@ http::Router make_router(Services services) {
   add_orchestration_routes(router, shared);
   add_engine_routes(router, shared);
   add_generation_routes(router, shared);
+  add_request_routes(router, shared);
   add_analytics_routes(router, shared);
   add_explain_route(router, shared);
   add_openai_routes(router, shared);

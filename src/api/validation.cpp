@@ -277,6 +277,14 @@ json::value const* BodyReader::value_if(std::string_view field, json::object sch
   return input == nullptr || input->is_null() ? nullptr : input;
 }
 
+json::value const* BodyReader::required_value(std::string_view field, json::object schema) {
+  note(field, true, std::move(schema));
+  asked_.emplace(field);
+  json::value const* input = fields_.if_contains(field);
+  if (input == nullptr && is_object_) refuse(field, fields_, {"missing", "Field required"});
+  return input;
+}
+
 std::optional<std::int64_t> BodyReader::integer_if(std::string_view field, Range range) {
   if (value_if(field, number_schema("integer", range, nullptr)) == nullptr) return std::nullopt;
   auto const value = read<std::int64_t>(field, false, to_integer);

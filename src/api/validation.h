@@ -73,6 +73,8 @@ class BodyReader {
   /// A value that the caller checks itself (refuse_value); valid as long as the reader. `schema`
   /// says what it should be.
   json::value const* value_if(std::string_view field, json::object schema);
+  /// The same of a field that must be there; null when it is not.
+  json::value const* required_value(std::string_view field, json::object schema);
 
   /// Refuses a field that was read, for a reason beyond its type.
   void refuse_value(std::string_view field, std::string const& why);

@@ -10,6 +10,7 @@
 #include "../model_name.h"
 #include "../quiet_watch.h"
 #include "../replies.h"
+#include "../request_book.h"
 #include "../retry_after.h"
 #include "base/time.h"
 #include "config/settings.h"
@@ -64,7 +65,9 @@ class Translated : public std::enable_shared_from_this<Translated> {
     stream_ = std::make_shared<LateStream>([work = work_] { work->cancel(); });
   }
 
-  void run(engine::ForwardRequest request) {
+  void run(engine::ForwardRequest request, Request const& head) {
+    place_ = services_->requests->enter(head, model_, [work = work_] { work->cancel(); });
+    pending_ = with_request_id(pending_, place_->id());
     pending_->on_client_gone([work = work_] { work->cancel(); });
     auto const self = shared_from_this();
     auto const interval =
@@ -74,7 +77,10 @@ class Translated : public std::enable_shared_from_this<Translated> {
     });
     quiet_->start();
     http::LocalCallbacks callbacks;
-    callbacks.on_head = [self](int status, http::Headers const&) { self->status_ = status; };
+    callbacks.on_head = [self](int status, http::Headers const&) {
+      self->status_ = status;
+      self->place_->heard();
+    };
     callbacks.on_data = [self](std::string_view bytes) { self->data(bytes); };
     callbacks.on_done = [self](Status const& status) { self->done(status); };
     work_->hold(services_->engines.forward(std::move(request), std::move(callbacks)));
@@ -118,6 +124,7 @@ class Translated : public std::enable_shared_from_this<Translated> {
 
   void done(Status const& status) {
     work_->release();
+    place_->leave();
     quiet_->stop();
     if (!error_ && !status) error_ = status.error();
     if (error_) return fail_with(refuse(*services_, model_, *error_), error_->message);
@@ -151,6 +158,7 @@ class Translated : public std::enable_shared_from_this<Translated> {
   std::string refusal_;
   std::optional<Error> error_;
   std::shared_ptr<CancelHandle> work_;
+  std::shared_ptr<RequestBook::Place> place_;
   std::shared_ptr<LateStream> stream_;
   std::shared_ptr<QuietWatch> quiet_;
 };
@@ -217,10 +225,13 @@ Reply generate(SharedServices const& services, Request const& request, Reader re
   auto wanted = read(*services, request, reader, shown);
   if (!wanted) return std::move(wanted).error();
   if (wanted->only_load) return load_only(services, *wanted, shown);
+  Request head;
+  head.path = request.path;
+  head.headers = request.headers;
   return PendingReply{
-      [services, shown, wanted = *std::move(wanted)](std::shared_ptr<Pending> pending) {
+      [services, shown, head, wanted = *std::move(wanted)](std::shared_ptr<Pending> pending) {
         std::make_shared<Translated>(std::move(pending), services, wanted, shown)
-            ->run(forward_request(wanted));
+            ->run(forward_request(wanted), head);
       }};
 }
 

@@ -205,6 +205,8 @@ void answer(World& world, Connection& client, Request const& request) {
     tokenize(client, request.body);
   } else if (request.target == "/completion") {
     complete(world, client, request.body);
+  } else if (request.target == "/apply-template") {
+    client.answer(200, json::serialize(json::object{{"prompt", "user asks " + request.body}}));
   } else if (request.target == "/fake/stats") {
     client.answer(200, fmt::format(R"({{"running":{},"left_early":{}}})", world.running.load(),
                                    world.left_early.load()));

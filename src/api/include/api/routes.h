@@ -21,6 +21,8 @@ class Settings;
 
 namespace homelab::api {
 
+class RequestBook;
+
 /// What the routes call. Everything outlives the server; the job book is shut down first.
 struct Services {
   registry::Registry& registry;
@@ -34,6 +36,7 @@ struct Services {
   std::string version;
   http::Timers& timers;
   ModelFeed& feed;
+  std::shared_ptr<RequestBook> requests = nullptr;  ///< made by make_router when there is none
 };
 
 /// The complete router: /api (the original's contract), /health, /v1, /hub, the page.
