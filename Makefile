@@ -3,7 +3,7 @@ SHELL := /bin/bash
 JOBS ?= $(shell nproc)
 PYTHON := build/venv/bin/python
 
-.PHONY: help run build test unit functional check format-check sizes tidy asan tsan fuzz fmt bench clean deps-run deps-test deps-bench venv
+.PHONY: package package-test image help run build test unit functional check format-check sizes tidy asan tsan fuzz fmt bench clean deps-run deps-test deps-bench venv
 .DEFAULT_GOAL := build
 
 help: ## this list
@@ -46,6 +46,15 @@ fuzz: deps-run deps-test ## every fuzz target for 30 seconds
 
 bench: deps-run deps-test deps-bench build venv ## measured side by side with the real peers
 	@$(PYTHON) bench/run.py
+
+package: build ## a Debian package in build/, with a systemd unit
+	@packaging/make_deb.sh
+
+package-test: package ## installs, upgrades and removes it in a throw-away root (root, debootstrap; minutes)
+	@packaging/test_deb.sh
+
+image: build ## the container image out of the programs of `make build`
+	@tools/image.sh -t homelab-llm:local
 
 deps-run:
 	@tools/install_packages.sh run
