@@ -7,7 +7,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 PARTS = {"startup": "startup.py", "decode": "decode.py", "download": "download/run.py", "cache": "cache/ls.py",
          "verify": "cache/verify.py", "move": "cache/move.py", "engine_load": "engine/load.py",
-         "engine": "engine/speed.py"}
+         "engine": "engine/speed.py", "analytics": "analytics.py"}
 
 
 def main() -> int:

@@ -75,8 +75,9 @@ int describe_command(std::string const& path, bool sandbox) {
   if (sandbox) {
     if (auto const state = confine({path}, {}); !state) return report(state.error());
   }
-  auto const description = describe(path);
+  auto description = describe(path);
   if (!description) return report(description.error());
+  (*description)["llama_cpp"] = llama_version();
   fmt::print("{}\n", json::serialize(*description));
   return kDone;
 }

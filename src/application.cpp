@@ -11,6 +11,7 @@
 #include "base/strings.h"
 #include "cli/settings_locations.h"
 #include "engine/engine_service.h"
+#include "gate_options.h"
 #include "http/client.h"
 #include "http/server.h"
 #include "http/timers.h"
@@ -101,7 +102,9 @@ class RunningApplication final : public Application {
     } else {
       RETURN_IF_ERROR(registry::check_shareable(settings_.database_path()));
     }
-    ASSIGN_OR_RETURN(registry_, registry::Registry::open(settings_.database_path()));
+    ASSIGN_OR_RETURN(registry_,
+                     registry::Registry::open(settings_.database_path(),
+                                              {settings_.runs_keep_time(), settings_.runs_keep()}));
     if (options.recover_interrupted_loads) RETURN_IF_ERROR(recover_interrupted_loads());
     client_ = http::Client::create({.user_agent = "homelab-llm/" HOMELAB_VERSION});
     downloader_ = hub::Downloader::create(*client_, hub_options(settings_),
@@ -110,6 +113,10 @@ class RunningApplication final : public Application {
     engine_settings.on_change = [this](engine::ModelChange const& change) {
       feed_.model_changed(change);
     };
+    engine_settings.on_run = [this](std::string const& model, registry::PerformanceRow const& row) {
+      metrics_.run_ended(model, row);
+    };
+    engine_settings.performance_logging = logging_wanted();
     ASSIGN_OR_RETURN(engines_,
                      engine::EngineService::create(std::move(engine_settings),
                                                    {loops_, *registry_, *downloader_, locations_}));
@@ -121,13 +128,22 @@ class RunningApplication final : public Application {
     server_options.host = options.host;
     server_options.port = options.port;
     ASSIGN_OR_RETURN(
-        server_, http::Server::start(loops_, server_options,
-                                     api::make_router({*registry_, *engines_, locations_, *usage_,
-                                                       mirror_, settings_, *jobs_, *hub_,
-                                                       HOMELAB_VERSION, *timers_, feed_})));
+        server_,
+        http::Server::start(loops_, server_options,
+                            api::make_router({*registry_, *engines_, locations_, *usage_, mirror_,
+                                              settings_, *jobs_, *hub_, HOMELAB_VERSION, *timers_,
+                                              feed_, metrics_, make_gate(settings_)})));
     if (lock_) lock_->announce(fmt::format("{}:{}", options.host, server_->port()));
     preload();
     return {};
+  }
+
+  /// What the setting says, else the switch as it was left, else on.
+  [[nodiscard]] bool logging_wanted() const {
+    if (auto const said = settings_.log_runs()) return *said;
+    auto const kept = registry_->switch_state(api::kLoggingSwitch);
+    if (!kept) logger("registry")->warn("the logging switch: {}", kept.error().message);
+    return kept ? kept->value_or(true) : true;
   }
 
   /// In the order of the list; the first is "the loaded model".
@@ -197,6 +213,7 @@ class RunningApplication final : public Application {
   http::IoLoops loops_{kIoLoops};
   std::unique_ptr<http::Timers> timers_ = http::make_timers(loops_);
   api::ModelFeed feed_;
+  api::Metrics metrics_;
   std::unique_ptr<registry::ServerLock> lock_;
   std::unique_ptr<registry::Registry> registry_;
   std::unique_ptr<http::Client> client_;

@@ -16,6 +16,10 @@ void add_update_routes(http::Router& router, SharedServices const& services);
 void add_model_update_routes(http::Router& router, SharedServices const& services);
 void add_orchestration_routes(http::Router& router, SharedServices const& services);
 void add_analytics_routes(http::Router& router, SharedServices const& services);
+/// Ours: figures of runs below /api/analytics, their export, GET /metrics.
+void add_run_analytics_routes(http::Router& router, SharedServices const& services);
+void add_run_export_route(http::Router& router, SharedServices const& services);
+void add_metrics_route(http::Router& router, SharedServices const& services);
 void add_generation_routes(http::Router& router, SharedServices const& services);
 /// Ours: GET /api/requests, and the end of one.
 void add_request_routes(http::Router& router, SharedServices const& services);

@@ -4,6 +4,7 @@
 #include "generation_reply.h"
 #include "replies.h"
 #include "request_book.h"
+#include "run_label.h"
 #include "validation.h"
 
 namespace homelab::api {
@@ -37,6 +38,8 @@ Reply generate(SharedServices const& services, Request const& request, Read read
     if (!model) return error_reply(model.error());
     wanted.request.model = model->model_name;
   }
+  wanted.request.label = run_label(request, body.fields());
+  wanted.request.label.streamed = events;
   return generation_reply(services, request, std::move(wanted));
 }
 

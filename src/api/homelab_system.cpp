@@ -1,4 +1,5 @@
 // Health and the settings that are shown (contract §2.5, §2.8, §2.9).
+#include "base/log.h"
 #include "base/time.h"
 #include "config/settings.h"
 #include "dialects.h"
@@ -25,6 +26,9 @@ Reply set_logging(Services const& services, Request const& request) {
   bool const on = body.boolean("enable");
   if (auto rejection = body.rejection()) return *std::move(rejection);
   services.engines.set_performance_logging(on);
+  // It holds also when it cannot be remembered.
+  if (auto const kept = services.registry.remember_switch(kLoggingSwitch, on); !kept)
+    logger("api")->warn("the logging switch is not remembered: {}", kept.error().message);
   return json_reply(200, json::object{{"message", on ? "Performance logging is on"
                                                      : "Performance logging is off"},
                                       {"performance_logging", on}});

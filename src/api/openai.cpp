@@ -19,6 +19,7 @@
 #include "replies.h"
 #include "request_book.h"
 #include "retry_after.h"
+#include "run_label.h"
 #include "stream_words.h"
 
 namespace homelab::api {
@@ -253,6 +254,7 @@ Reply forward(SharedServices const& services, Request const& request) {
     return problem_reply({400, body ? "The body must be a JSON object" : body.error().message,
                           "invalid_request_error"});
   engine::ForwardRequest wanted{.method = "POST", .target = request.path, .body = request.body};
+  wanted.label = run_label(request, *fields);
   auto const silence = wanted_interval(*services, request.path, *fields);
   auto const keep_alive = read_keep_alive(*fields);
   if (!keep_alive) return refuse_field(keep_alive.error(), "keep_alive");

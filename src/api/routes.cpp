@@ -49,6 +49,9 @@ http::Router make_router(Services services) {
   add_generation_routes(router, shared);
   add_request_routes(router, shared);
   add_analytics_routes(router, shared);
+  add_run_analytics_routes(router, shared);
+  add_run_export_route(router, shared);
+  add_metrics_route(router, shared);
   add_explain_route(router, shared);
   add_openai_routes(router, shared);
   add_llama_router_routes(router, shared);

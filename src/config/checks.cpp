@@ -113,6 +113,9 @@ constexpr std::array kRules{
          "a whole number of milliseconds from 0 to 600000"},
     Rule{"HOMELAB_LLM_HANG_S", whole<0, 86400>, "a whole number of seconds from 0 to 86400"},
     Rule{"HOMELAB_LLM_TRASH_HOURS", whole<0, 87600>, "a whole number of hours from 0 to 87600"},
+    Rule{"HOMELAB_LLM_LOG_RUNS", is_switch, "on or off"},
+    Rule{"HOMELAB_LLM_RUNS_KEEP_DAYS", whole<0, 36500>, "a whole number of days from 0 to 36500"},
+    Rule{"HOMELAB_LLM_RUNS_KEEP", whole<0, 1000000000>, "a whole number from 0 to 1000000000"},
     Rule{"HOMELAB_LLM_LOG_LEVEL", is_log_level, "debug, info, warn or error"},
 };
 

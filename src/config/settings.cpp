@@ -244,6 +244,13 @@ std::vector<std::string> Settings::preload() const { return names("HOMELAB_LLM_P
 std::chrono::hours Settings::trash_time() const {
   return std::chrono::hours(whole_number("HOMELAB_LLM_TRASH_HOURS"));
 }
+std::optional<bool> Settings::log_runs() const {
+  return parse_switch(text("HOMELAB_LLM_LOG_RUNS"));
+}
+std::chrono::days Settings::runs_keep_time() const {
+  return std::chrono::days(whole_number("HOMELAB_LLM_RUNS_KEEP_DAYS"));
+}
+std::int64_t Settings::runs_keep() const { return whole_number("HOMELAB_LLM_RUNS_KEEP"); }
 std::optional<int> Settings::gpu_layers() const {
   auto const number = parse_uint(trim(text("HOMELAB_LLM_GPU_LAYERS")));
   return number ? std::optional<int>(static_cast<int>(*number)) : std::nullopt;

@@ -89,6 +89,13 @@ constexpr std::array kTable{
     Setting{"HOMELAB_LLM_TRASH_HOURS", "--trash-hours", "24",
             "Hours for which removed files can be brought back with cache undo; 0 = deleted at "
             "once."},
+    Setting{"HOMELAB_LLM_LOG_RUNS", "--log-runs", "",
+            "on or off: a row for every run of a model. Unset: as it was switched last over the "
+            "API, at first on."},
+    Setting{"HOMELAB_LLM_RUNS_KEEP_DAYS", "--runs-keep-days", "365",
+            "Days for which rows of runs are kept; 0 = for ever. Figures of them stay longer."},
+    Setting{"HOMELAB_LLM_RUNS_KEEP", "--runs-keep", "1000000",
+            "Rows of runs that are kept, the newest; 0 = all."},
     Setting{"HOMELAB_LLM_LOG_LEVEL", "--log-level", "info", "debug, info, warn or error."},
 };
 

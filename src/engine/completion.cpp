@@ -95,7 +95,7 @@ std::string completion_body(json::array prompt_tokens, GenerateRequest const& re
       {"frequency_penalty", 0.0},
       {"min_p", 0.0},
       // The last event would repeat the whole prompt.
-      {"response_fields", {"content", "stop", "tokens_predicted", "tokens_evaluated"}},
+      {"response_fields", {"content", "stop", "tokens_predicted", "tokens_evaluated", "timings"}},
   };
   for (auto const& [name, value] : request.parameters) body[name] = value;
   body["samplers"] = samplers(request);
@@ -131,6 +131,7 @@ Result<CompletionChunk> parse_chunk(std::string_view data) {
   chunk.last = get_bool(object, "stop").value_or(false);
   chunk.output_tokens = get_int(object, "tokens_predicted").value_or(0);
   chunk.input_tokens = get_int(object, "tokens_evaluated").value_or(0);
+  if (auto const* timings = get_object(object, "timings")) take_timings(*timings, chunk.report);
   return chunk;
 }
 

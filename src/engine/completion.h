@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/result.h"
 #include "engine/engine_service.h"
+#include "run_watch.h"
 
 namespace homelab::engine {
 
@@ -35,6 +36,7 @@ struct CompletionChunk {
   bool last = false;
   std::int64_t output_tokens = 0;  ///< of the last one: generated ids, end token included
   std::int64_t input_tokens = 0;
+  EngineReport report = {};  ///< of the last one
 };
 /// An error event gives the engine's error.
 [[nodiscard]] Result<CompletionChunk> parse_chunk(std::string_view data);

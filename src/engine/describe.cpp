@@ -97,6 +97,7 @@ Result<ModelFacts> parse_description(std::string_view output) {
   facts.kv_bytes_per_token = size("kv_bytes_per_token");
   facts.vocabulary_size = size("vocab_size");
   facts.purpose = get_string(object, "purpose").value_or("");
+  facts.engine_version = get_string(object, "llama_cpp").value_or("");
   return facts;
 }
 

@@ -21,7 +21,8 @@ struct ModelFacts {
   std::uint64_t weight_bytes = 0;        ///< of the tensors; 0 = unknown
   std::uint64_t kv_bytes_per_token = 0;  ///< keys and values of all layers; 0 = unknown
   std::uint64_t vocabulary_size = 0;
-  std::string purpose;  ///< "embedding", "rerank", or empty for generating text
+  std::string purpose;         ///< "embedding", "rerank", or empty for generating text
+  std::string engine_version;  ///< of llama.cpp in the program; may be empty
 };
 
 /// Reads the program's JSON line out of its output (log lines around it are skipped). kDataLoss

@@ -7,6 +7,7 @@
 // exception is a broken connection: then the service loop decides whether the engine died, and
 // speaks after the exchange's last word.
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -15,6 +16,8 @@
 #include "engine/engine_service.h"
 #include "http/local_client.h"
 #include "loaded_engine.h"
+#include "performance.h"
+#include "run_watch.h"
 #include "turns.h"
 
 namespace homelab::engine {
@@ -74,11 +77,17 @@ class EngineTask : public Running, public std::enable_shared_from_this<EngineTas
   void broke(Error error);
   /// Null before start().
   [[nodiscard]] std::shared_ptr<LoadedEngine> const& engine() const { return engine_; }
+  /// From the request to start().
+  [[nodiscard]] double queue_wait_ms() const;
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   http::IoLoops& loops_;
   std::shared_ptr<TaskHost> const host_;
-  Ticket ticket_ = 0;  // service loop only
+  Clock::time_point const submitted_at_ = Clock::now();
+  Clock::time_point begun_at_{};  // set by start()
+  Ticket ticket_ = 0;             // service loop only
   std::shared_ptr<LoadedEngine> engine_;
   std::atomic<bool> finished_{false};
   std::atomic<bool> succeeded_{false};
@@ -97,13 +106,31 @@ class ForwardTask : public EngineTask {
         request_(std::move(request)),
         callbacks_(std::move(callbacks)) {}
 
+  /// Before it is started: the run is recorded if the request is one (tokenizing is none).
+  /// `log_row` is called before on_done.
+  void record(RunLabel label, LogRow log_row);
+
  protected:
   void begin() override;
   void deliver(std::optional<Error> error) override;
 
  private:
+  void head(int status, http::Headers const& headers);
+  void data(std::string_view bytes);
+  void log_run(std::optional<Error> const& error);
+
   http::LocalRequest request_;
   http::LocalCallbacks callbacks_;
+  RunLabel label_;
+  LogRow log_row_;  // empty: nothing is measured
+  PieceClock pieces_;
+  AnswerEnds ends_;
+  std::chrono::steady_clock::time_point sent_at_{};
+  int status_ = 0;
+  bool streams_ = false;
 };
+
+/// Does this path of the engine make a model work?
+[[nodiscard]] bool is_run(std::string_view target);
 
 }  // namespace homelab::engine

@@ -35,6 +35,7 @@ Generation::Generation(http::IoLoops& loops, std::shared_ptr<TaskHost> host,
 void Generation::begin() {
   // The wait for the model and for its turn says nothing about the model's speed.
   started_at_ = Clock::now();
+  pieces_.begin(started_at_);
   // The tokenizer of an external engine is out of reach; its answer counts the prompt.
   if (auto const& remote = engine()->remote)
     return stream(post("/v1/completions", openai_completion_body(request_, remote->model)));
@@ -125,6 +126,7 @@ void Generation::on_event(std::string_view data) {
   if (chunk->last) {
     complete_ = true;
     stats_.output_tokens = chunk->output_tokens;
+    report_ = chunk->report;
   } else {
     stats_.output_tokens = std::max(stats_.output_tokens, chunk->output_tokens);
   }
@@ -149,7 +151,8 @@ void Generation::on_external_event(std::string_view data) {
 }
 
 void Generation::take_text(std::string_view text) {
-  if (!stats_.ttft_ms) stats_.ttft_ms = elapsed_ms();
+  pieces_.piece(Clock::now());
+  stats_.ttft_ms = pieces_.first_ms();
   if (log_row_ && text_.size() + text.size() <= kTextLimitBytes) text_ += text;
   if (callbacks_.on_text) callbacks_.on_text(text);
 }
@@ -175,11 +178,15 @@ double Generation::elapsed_ms() const {
 
 void Generation::deliver(std::optional<Error> error) {
   stats_.inference_ms = elapsed_ms();
-  // Who leaves has no result, and a request that never reached an engine says nothing about the
-  // model.
-  bool const cancelled = error && error->code == Code::kCancelled;
-  if (log_row_ && engine() && !cancelled)
-    log_row_(performance_row(*engine(), {request_, stats_, text_, error}));
+  // A request that never reached an engine says nothing about the model.
+  if (log_row_ && engine()) {
+    RunRecord record;
+    record.queue_wait_ms = queue_wait_ms();
+    record.gaps = &pieces_.gaps();
+    record.report = report_;
+    record.error = error;
+    log_row_(generation_row(*engine(), std::move(record), {request_, stats_, text_}));
+  }
   GenerateCallbacks const callbacks = std::exchange(callbacks_, {});
   if (!callbacks.on_done) return;
   if (error) {

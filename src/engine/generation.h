@@ -17,7 +17,7 @@ class Generation : public EngineTask {
  public:
   /// `log_row` may be empty: then nothing is recorded. It is called before on_done, so that who has
   /// heard the end can find the row.
-  using LogRow = std::function<void(registry::PerformanceRow)>;
+  using LogRow = engine::LogRow;
   Generation(http::IoLoops& loops, std::shared_ptr<TaskHost> host, GenerateRequest request,
              GenerateCallbacks callbacks, LogRow log_row);
 
@@ -50,6 +50,8 @@ class Generation : public EngineTask {
   bool complete_ = false;       ///< the last event has come
   bool over_ = false;           ///< an external engine has said why it stopped
   GenerateStats stats_;
+  PieceClock pieces_;
+  EngineReport report_;
   std::string text_;
 };
 

@@ -196,6 +196,7 @@ Result<std::shared_ptr<LoadedEngine>> LoadJob::start_engine(Files const& files,
   engine->info.model_path = files.model_path;
   engine->info.commit = files.commit;
   engine->info.since = utc_now();
+  engine->version = facts.engine_version;
   if (!files.variant.empty()) engine->quantization = files.variant;
   engine->busy_threads = device_name == "cpu" ? start.threads : 0;
   engine->weight_bytes = weight_bytes;

@@ -18,6 +18,7 @@ namespace homelab::engine {
 struct LoadedEngine {
   LoadedModel info;  ///< fixed after the load, except what loaded() fills in
   std::optional<std::string> quantization;
+  std::string version = {};  ///< of the engine's program, or an external one's name; may be empty
   std::string socket;
   unsigned busy_threads = 0;  ///< of this machine's processor while it works; 0 = it works on a GPU
   std::uint64_t weight_bytes = 0;    ///< of the files, whether they are in memory now or not

@@ -120,10 +120,19 @@ void Service::validate(std::function<void(Result<ValidateOutcome>)> done) {
   post_or_refuse(command, [&](Error error) { done(fail(std::move(error))); });
 }
 
-Generation::LogRow Service::row_logger() {
+LogRow Service::row_logger() {
   return [this](registry::PerformanceRow row) {
+    if (options_.on_run) options_.on_run(row.model_name.value_or(""), row);
     if (performance_logging_) dependencies_.registry.log_performance(std::move(row));
   };
+}
+
+RequestCounts Service::request_counts() const {
+  RequestCounts counts;
+  std::lock_guard const lock(published_mutex_);
+  for (auto const& [name, engine] : published_) counts.working += engine->active_requests;
+  counts.waiting = running_tasks_ - std::min(running_tasks_, counts.working);
+  return counts;
 }
 
 std::shared_ptr<Running> Service::generate(GenerateRequest request, GenerateCallbacks callbacks) {
@@ -142,6 +151,7 @@ std::shared_ptr<Running> Service::forward(ForwardRequest request, http::LocalCal
   local.body = std::move(request.body);
   auto task = std::make_shared<ForwardTask>(dependencies_.loops, host_, std::move(local),
                                             std::move(callbacks));
+  task->record(std::move(request.label), row_logger());
   submit(task, std::move(request.model), request.keep_alive);
   return task;
 }

@@ -43,6 +43,7 @@ class Service final : public EngineService {
   [[nodiscard]] std::optional<LoadedModel> loaded() const override;
   [[nodiscard]] std::vector<LoadedModel> all_loaded() const override;
   [[nodiscard]] std::vector<JobView> jobs() const override { return jobs_.views(); }
+  [[nodiscard]] RequestCounts request_counts() const override;
   [[nodiscard]] std::chrono::seconds retry_after(std::string const& model) const override;
   [[nodiscard]] std::shared_ptr<LogFile> log_of(std::string const& model) const override {
     return logs_->find(model);
@@ -122,14 +123,14 @@ class Service final : public EngineService {
               std::optional<Seconds> keep_alive);
   /// Posts a request, or gives `refused` the reason why not.
   void post_or_refuse(ServiceLoop::Command command, std::function<void(Error)> const& refused);
-  [[nodiscard]] Generation::LogRow row_logger();
+  [[nodiscard]] LogRow row_logger();
 
   Options const options_;
   Dependencies const dependencies_;
   JobList jobs_;
   MemoryBook memory_;
   std::shared_ptr<LogBook> const logs_ = std::make_shared<LogBook>();
-  std::atomic<bool> performance_logging_{true};
+  std::atomic<bool> performance_logging_{options_.performance_logging};
   std::atomic<bool> refusing_{false};
 
   // State of the service loop.

@@ -73,6 +73,8 @@ Connection::Next Connection::begin_request(std::size_t head_bytes) {
   keep_alive_ = head.keep_alive && !core_->stopping;
   if (!fill_request()) return Next::kAgain;
   match_ = core_->router.match(request_.method, request_.path);
+  request_.route = match_.pattern;
+  request_.begun = std::chrono::steady_clock::now();
   if (!head.has_body()) return dispatch();
 
   if (refusal = parser_->begin_body(request_.body, match_.body_limit_bytes); refusal) {

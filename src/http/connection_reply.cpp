@@ -73,6 +73,7 @@ void Connection::on_reply(Reply reply) {
 void Connection::queue_head(int status, Headers headers, Framing framing) {
   (void)call_contained("a head filter",
                        [&] { core_->router.filter_head(request_, status, headers); });
+  (void)call_contained("an observer", [&] { core_->router.observe(request_, status); });
   auto const wish = headers.find("connection");
   if ((wish && list_has(*wish, "close")) || core_->stopping) keep_alive_ = false;
   framing.keep_alive = keep_alive_;

@@ -84,7 +84,7 @@ Response json_detail(int status, std::string_view detail) {
 
 void Router::add(std::string method, std::string const& pattern, Handler handler,
                  std::size_t body_limit_bytes) {
-  Route route{std::move(method), {}, std::move(handler), body_limit_bytes};
+  Route route{std::move(method), pattern, {}, std::move(handler), body_limit_bytes};
   for (std::string_view const segment : split(without_first_slash(pattern), '/'))
     route.segments.emplace_back(segment);
   routes_.push_back(std::move(route));
@@ -107,6 +107,7 @@ Router::Match Router::match(std::string_view method, std::string_view raw_path) 
   if (best == nullptr) return result;
   result.allowed.clear();
   result.handler = &best->handler;
+  result.pattern = best->pattern;
   result.body_limit_bytes = best->body_limit_bytes;
   result.path_values = values_of(best->segments, path);
   return result;

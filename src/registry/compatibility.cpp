@@ -110,10 +110,8 @@ LoadVerdict verdict_after_failure(Error const& error, bool engine_crashed, Model
               model.total_loads, first_characters(message, kDegradedExcerpt))};
 }
 
-bool is_repetitive(std::string_view text) {
-  constexpr std::size_t kMinCharacters = 50;
+std::optional<double> repetition_ratio(std::string_view text) {
   constexpr std::size_t kMinWords = 10;
-  if (first_characters(text, kMinCharacters - 1).size() == text.size()) return false;
   std::string const lower = to_lower(text);
   std::set<std::string_view> unique;
   std::size_t words = 0;
@@ -124,10 +122,16 @@ bool is_repetitive(std::string_view text) {
     ++words;
     rest = trim(rest.substr(end));
   }
-  // Deliberately this expression: in binary fractions 1 - 0.7 is a little above 0.3, and the
-  // contract counts that.
-  return words >= kMinWords &&
-         1.0 - static_cast<double>(unique.size()) / static_cast<double>(words) > 0.3;
+  if (words < kMinWords) return std::nullopt;
+  return 1.0 - static_cast<double>(unique.size()) / static_cast<double>(words);
+}
+
+bool is_repetitive(std::string_view text) {
+  constexpr std::size_t kMinCharacters = 50;
+  if (first_characters(text, kMinCharacters - 1).size() == text.size()) return false;
+  // Deliberately this bound: in binary fractions 1 - 0.7 is a little above 0.3, and the contract
+  // counts that.
+  return repetition_ratio(text).value_or(0) > 0.3;
 }
 
 }  // namespace homelab::registry

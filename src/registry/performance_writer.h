@@ -23,8 +23,13 @@ class PerformanceWriter {
   /// Writes one batch completely or not at all. Called by the writer thread only.
   using Write = std::function<Status(std::vector<PerformanceRow> const& batch)>;
 
-  explicit PerformanceWriter(
-      Write write, std::chrono::milliseconds retry_pause = std::chrono::milliseconds(200));
+  /// One small step of other work on the same thread, while no row waits. True: there is more to do
+  /// now. Called at the begin, every hour, and after every so many rows.
+  using Upkeep = std::function<bool()>;
+
+  explicit PerformanceWriter(Write write,
+                             std::chrono::milliseconds retry_pause = std::chrono::milliseconds(200),
+                             Upkeep upkeep = {});
   ~PerformanceWriter();
   PerformanceWriter(PerformanceWriter const&) = delete;
   PerformanceWriter& operator=(PerformanceWriter const&) = delete;
@@ -38,10 +43,15 @@ class PerformanceWriter {
 
  private:
   void run();
+  void write_queued(std::unique_lock<std::mutex>& lock);
+  void do_upkeep(std::unique_lock<std::mutex>& lock);
   void write_batch(std::vector<PerformanceRow> const& batch);
 
   Write write_;
   std::chrono::milliseconds retry_pause_;
+  Upkeep upkeep_;
+  std::chrono::steady_clock::time_point next_upkeep_;  ///< of the thread, as the next one
+  std::size_t rows_since_upkeep_ = 0;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<PerformanceRow> queue_;  ///< guarded by mutex_, as the three below

@@ -15,12 +15,18 @@
 #include "performance_writer.h"
 #include "registry/compatibility.h"
 #include "rows.h"
+#include "run_figures.h"
+#include "run_rows.h"
 
 namespace homelab::registry {
 namespace {
 
 constexpr std::size_t kMaxNotes = 2000;
 constexpr int kMaxRecentRows = 100'000;
+constexpr int kMaxPage = 1000;
+constexpr std::chrono::milliseconds kRetryPause{200};
+/// Rows that one step of upkeep counts or deletes: other writers wait for no more than that.
+constexpr int kUpkeepRows = 500;
 /// SQL list of the blanks that trim() removes: space, tab, LF, VT, FF, CR.
 constexpr std::string_view kSqlTrimmedName =
     "trim(model_name, ' ' || char(9) || char(10) || char(11) || char(12) || char(13))";
@@ -51,11 +57,17 @@ std::string bounded(std::string text, std::size_t limit) {
 
 class SqliteRegistry final : public Registry {
  public:
-  SqliteRegistry(Connection writing, Connection reading)
-      : writing_(std::move(writing)),
-        reading_(std::move(reading)),
+  struct Connections {
+    Connection writing, reading, asking;
+  };
+  SqliteRegistry(Connections connections, Retention retention)
+      : retention_(retention),
+        writing_(std::move(connections.writing)),
+        reading_(std::move(connections.reading)),
+        asking_(std::move(connections.asking)),
         performance_(
-            [this](std::vector<PerformanceRow> const& batch) { return write_batch(batch); }) {}
+            [this](std::vector<PerformanceRow> const& batch) { return write_batch(batch); },
+            kRetryPause, [this] { return do_upkeep(); }) {}
 
   Result<Model> add(NewModel const& model) override {
     return write([&]() -> Result<Model> { return insert_model(model); });
@@ -222,10 +234,62 @@ class SqliteRegistry final : public Registry {
     });
   }
 
+  Result<RunAnswer> run_figures(RunQuestion const& question) override {
+    return ask([&]() -> Result<RunAnswer> { return ask_figures(*asking_, question, utc_now()); });
+  }
+
+  Result<RunComparison> compare_runs(std::string_view model) override {
+    return ask([&]() -> Result<RunComparison> {
+      return compare_with_past(*asking_, std::string(model), utc_now());
+    });
+  }
+
+  Result<std::vector<PerformanceRow>> runs_after(RunFilter const& filter, std::int64_t after,
+                                                 int limit) override {
+    return ask([&]() -> Result<std::vector<PerformanceRow>> {
+      return registry::runs_after(*asking_, filter, after, std::clamp(limit, 0, kMaxPage));
+    });
+  }
+
+  Result<std::vector<PerformanceRow>> runs_before(RunFilter const& filter, std::int64_t before,
+                                                  int limit) override {
+    return ask([&]() -> Result<std::vector<PerformanceRow>> {
+      return registry::runs_before(*asking_, filter, before, std::clamp(limit, 0, kMaxPage));
+    });
+  }
+
+  Result<std::optional<bool>> switch_state(std::string_view name) override {
+    return read([&]() -> Result<std::optional<bool>> {
+      SQLite::Statement query(*reading_, "SELECT is_on FROM homelab_switch WHERE name = ?");
+      query.bind(1, std::string(name));
+      if (!query.executeStep()) return std::optional<bool>();
+      return std::optional<bool>(query.getColumn(0).getInt() != 0);
+    });
+  }
+
+  Status remember_switch(std::string_view name, bool on) override {
+    return write([&]() -> Status {
+      SQLite::Statement update(*writing_,
+                               "INSERT INTO homelab_switch (name, is_on) VALUES (?1, ?2) "
+                               "ON CONFLICT (name) DO UPDATE SET is_on = ?2");
+      update.bind(1, std::string(name));
+      update.bind(2, on ? 1 : 0);
+      update.exec();
+      return {};
+    });
+  }
+
  private:
   template <class Work>
   std::invoke_result_t<Work&> read(Work&& work) {
     std::lock_guard const guard(reading_mutex_);
+    return contain(work);
+  }
+
+  /// For questions that may take long: the lists of the others do not wait for them.
+  template <class Work>
+  std::invoke_result_t<Work&> ask(Work&& work) {
+    std::lock_guard const guard(asking_mutex_);
     return contain(work);
   }
 
@@ -425,6 +489,7 @@ class SqliteRegistry final : public Registry {
 
   Status write_batch(std::vector<PerformanceRow> const& batch) {
     return write([&]() -> Status {
+      forget_deleted_ids(*writing_);
       SQLite::Statement insert(*writing_, performance_insert());
       SQLite::Statement count(
           *writing_,
@@ -438,14 +503,36 @@ class SqliteRegistry final : public Registry {
         count.exec();
         count.reset();
       }
+      count_new_runs(*writing_, kUpkeepRows);
       return {};
     });
   }
 
+  /// What is not counted yet (an upgraded file, rows of another program) before anything is
+  /// deleted.
+  bool do_upkeep() {
+    bool more = false;
+    Status const done = write([&]() -> Status {
+      if (count_new_runs(*writing_, kUpkeepRows) == kUpkeepRows) {
+        more = true;
+        return {};
+      }
+      more = delete_expired(*writing_, retention_, utc_now(), kUpkeepRows) == kUpkeepRows;
+      drop_old_figures(*writing_, utc_now());
+      return {};
+    });
+    if (done) return more;
+    logger("registry")->warn("upkeep of the performance log: {}", done.error().message);
+    return false;
+  }
+
+  Retention const retention_;
   std::mutex writing_mutex_;
   std::mutex reading_mutex_;
+  std::mutex asking_mutex_;
   Connection writing_;             ///< guarded by writing_mutex_
   Connection reading_;             ///< guarded by reading_mutex_
+  Connection asking_;              ///< guarded by asking_mutex_
   PerformanceWriter performance_;  ///< last: its thread uses everything above
 };
 
@@ -495,7 +582,8 @@ Status refuse_read_only(SQLite::Database& database, std::filesystem::path const&
 
 }  // namespace
 
-Result<std::unique_ptr<Registry>> Registry::open(std::filesystem::path const& file) {
+Result<std::unique_ptr<Registry>> Registry::open(std::filesystem::path const& file,
+                                                 Retention retention) {
   auto opened = contain([&]() -> Result<std::unique_ptr<Registry>> {
     ASSIGN_OR_RETURN(Connection writing, open_connection(file, true));
     RETURN_IF_ERROR(refuse_read_only(*writing, file));
@@ -508,8 +596,10 @@ Result<std::unique_ptr<Registry>> Registry::open(std::filesystem::path const& fi
           ->info("{} was upgraded; the file as it was: {}", file.string(), backup->string());
     use_write_ahead_log(*writing, file);
     ASSIGN_OR_RETURN(Connection reading, open_connection(file, false));
-    return std::unique_ptr<Registry>(
-        std::make_unique<SqliteRegistry>(std::move(writing), std::move(reading)));
+    ASSIGN_OR_RETURN(Connection asking, open_connection(file, false));
+    return std::unique_ptr<Registry>(std::make_unique<SqliteRegistry>(
+        SqliteRegistry::Connections{std::move(writing), std::move(reading), std::move(asking)},
+        retention));
   });
   if (!opened && opened.error().code == Code::kDataLoss &&
       opened.error().message.find(file.string()) == std::string::npos)

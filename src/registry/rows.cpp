@@ -1,6 +1,8 @@
 #include "rows.h"
 
+#include <array>
 #include <cmath>
+#include <cstddef>
 
 namespace homelab::registry {
 namespace {
@@ -44,6 +46,23 @@ class RowReader {
   SQLite::Statement& row_;
   int index_ = 0;
 };
+
+/// In the order of the columns behind cached_tokens.
+template <class Row>
+auto own_numbers(Row& row) {
+  return std::array{&row.prefill_ms,          &row.prefill_tokens_per_second,
+                    &row.decode_ms,           &row.decode_tokens_per_second,
+                    &row.inter_token_mean_ms, &row.inter_token_p95_ms,
+                    &row.inter_token_max_ms,  &row.engine_mem_mb,
+                    &row.repetition_ratio};
+}
+constexpr std::array kOwnNumbers{":prefill_ms",   ":prefill_speed", ":decode_ms",
+                                 ":decode_speed", ":gap_mean",      ":gap_p95",
+                                 ":gap_max",      ":engine_mem",    ":repeated"};
+
+std::optional<std::int64_t> as_integer(std::optional<bool> value) {
+  return value ? std::optional<std::int64_t>(*value ? 1 : 0) : std::nullopt;
+}
 
 }  // namespace
 
@@ -108,7 +127,10 @@ std::string const& performance_columns() {
       "top_p, top_k, "
       "do_sample, max_new_tokens, prompt_hash, repetition_detected, error_occurred, error_message, "
       "model_dtype, "
-      "model_device, quantization";
+      "model_device, quantization, model_name, request_id, endpoint, streamed, error_code, "
+      "queue_wait_ms, cached_tokens, prefill_ms, prefill_tokens_per_second, decode_ms, "
+      "decode_tokens_per_second, inter_token_mean_ms, inter_token_p95_ms, inter_token_max_ms, "
+      "engine_mem_mb, repetition_ratio, engine_version, parameters";
   return columns;
 }
 
@@ -141,6 +163,16 @@ PerformanceRow read_performance(SQLite::Statement& row) {
   out.model_dtype = in.optional_text();
   out.model_device = in.optional_text();
   out.quantization = in.optional_text();
+  out.model_name = in.optional_text();
+  out.request_id = in.optional_text();
+  out.endpoint = in.optional_text();
+  out.streamed = in.optional_boolean();
+  out.error_code = in.optional_text();
+  out.queue_wait_ms = in.optional_number();
+  out.cached_tokens = in.optional_integer();
+  for (auto* number : own_numbers(out)) *number = in.optional_number();
+  out.engine_version = in.optional_text();
+  out.parameters = in.optional_text();
   return out;
 }
 
@@ -164,9 +196,30 @@ std::string const& performance_insert() {
       ":output, :total_ms, :ttft_ms, :speed, :gpu_peak, :gpu_reserved, :rss, "
       ":gpu_use, :gpu_celsius, :gpu_watts, :cpu_use, :load, :temperature, :top_p, :top_k, "
       ":sample, :max_new, :hash, :repetition, :error, :message, :dtype, :device, "
-      ":quantization, :input + :output)";
+      ":quantization, :name, :request, :endpoint, :streamed, :code, :queue_ms, :cached, "
+      ":prefill_ms, :prefill_speed, :decode_ms, :decode_speed, :gap_mean, :gap_p95, :gap_max, "
+      ":engine_mem, :repeated, :engine_version, :parameters, :input + :output)";
   return insert;
 }
+
+namespace {
+
+void bind_own_columns(SQLite::Statement& insert, PerformanceRow const& row) {
+  bind_optional(insert, ":name", row.model_name);
+  bind_optional(insert, ":request", row.request_id);
+  bind_optional(insert, ":endpoint", row.endpoint);
+  bind_optional(insert, ":streamed", as_integer(row.streamed));
+  bind_optional(insert, ":code", row.error_code);
+  bind_optional(insert, ":queue_ms", row.queue_wait_ms);
+  bind_optional(insert, ":cached", row.cached_tokens);
+  auto const numbers = own_numbers(row);
+  for (std::size_t i = 0; i < numbers.size(); ++i)
+    bind_optional(insert, kOwnNumbers[i], *numbers[i]);
+  bind_optional(insert, ":engine_version", row.engine_version);
+  bind_optional(insert, ":parameters", row.parameters);
+}
+
+}  // namespace
 
 void bind_performance(SQLite::Statement& insert, PerformanceRow const& row) {
   insert.bind(":timestamp", to_database_text(row.timestamp));
@@ -191,15 +244,13 @@ void bind_performance(SQLite::Statement& insert, PerformanceRow const& row) {
   insert.bind(":sample", row.do_sample ? 1 : 0);
   bind_optional(insert, ":max_new", row.max_new_tokens);
   bind_optional(insert, ":hash", row.prompt_hash);
-  bind_optional(insert, ":repetition",
-                row.repetition_detected
-                    ? std::optional<std::int64_t>(*row.repetition_detected ? 1 : 0)
-                    : std::nullopt);
+  bind_optional(insert, ":repetition", as_integer(row.repetition_detected));
   insert.bind(":error", row.error_occurred ? 1 : 0);
   bind_optional(insert, ":message", row.error_message);
   bind_optional(insert, ":dtype", row.model_dtype);
   bind_optional(insert, ":device", row.model_device);
   bind_optional(insert, ":quantization", row.quantization);
+  bind_own_columns(insert, row);
 }
 
 void bind_optional(SQLite::Statement& statement, char const* name,

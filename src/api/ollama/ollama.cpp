@@ -12,6 +12,7 @@
 #include "../replies.h"
 #include "../request_book.h"
 #include "../retry_after.h"
+#include "../run_label.h"
 #include "base/time.h"
 #include "config/settings.h"
 #include "http/local_client.h"
@@ -67,6 +68,7 @@ class Translated : public std::enable_shared_from_this<Translated> {
 
   void run(engine::ForwardRequest request, Request const& head) {
     place_ = services_->requests->enter(head, model_, [work = work_] { work->cancel(); });
+    request.label.request_id = place_->id();
     pending_ = with_request_id(pending_, place_->id());
     pending_->on_client_gone([work = work_] { work->cancel(); });
     auto const self = shared_from_this();
@@ -184,12 +186,23 @@ tl::expected<Wanted, Response> read(Services const& services, Request const& req
   return *std::move(wanted);
 }
 
-engine::ForwardRequest forward_request(Wanted const& wanted) {
+/// What the request book reads of a request.
+Request head_of(Request const& request) {
+  Request head;
+  head.path = request.path;
+  head.headers = request.headers;
+  return head;
+}
+
+engine::ForwardRequest forward_request(Wanted const& wanted, Request const& request) {
+  auto label = run_label(request, wanted.body);
+  label.streamed = wanted.stream;
   return {.model = wanted.model,
           .method = "POST",
           .target = wanted.target,
           .body = json::serialize(wanted.body),
-          .keep_alive = wanted.keep_alive};
+          .keep_alive = wanted.keep_alive,
+          .label = std::move(label)};
 }
 
 /// No prompt: only the model is meant. With keep_alive 0 it goes, else it comes.
@@ -225,19 +238,17 @@ Reply generate(SharedServices const& services, Request const& request, Reader re
   auto wanted = read(*services, request, reader, shown);
   if (!wanted) return std::move(wanted).error();
   if (wanted->only_load) return load_only(services, *wanted, shown);
-  Request head;
-  head.path = request.path;
-  head.headers = request.headers;
-  return PendingReply{
-      [services, shown, head, wanted = *std::move(wanted)](std::shared_ptr<Pending> pending) {
-        std::make_shared<Translated>(std::move(pending), services, wanted, shown)
-            ->run(forward_request(wanted), head);
-      }};
+  auto const forwarded = forward_request(*wanted, request);
+  return PendingReply{[services, shown, forwarded, head = head_of(request),
+                       wanted = *std::move(wanted)](std::shared_ptr<Pending> pending) {
+    std::make_shared<Translated>(std::move(pending), services, wanted, shown)->run(forwarded, head);
+  }};
 }
 
 /// A whole answer of the engine, kept until its end.
 struct WholeAnswer {
   std::shared_ptr<Pending> pending;
+  std::shared_ptr<RequestBook::Place> place;
   CancelHandle work;
   Clock::time_point began = Clock::now();
   int status = 0;
@@ -258,15 +269,23 @@ Reply embed(SharedServices const& services, Request const& request, bool older) 
   std::string shown;
   auto wanted = read(*services, request, ollama::read_embed, shown);
   if (!wanted) return std::move(wanted).error();
-  return PendingReply{[services, shown, older,
-                       wanted = *std::move(wanted)](std::shared_ptr<Pending> pending) {
+  auto const forwarded = forward_request(*wanted, request);
+  return PendingReply{[services, shown, older, forwarded, head = head_of(request),
+                       wanted = *std::move(wanted)](std::shared_ptr<Pending> const& pending) {
     auto const answer = std::make_shared<WholeAnswer>();
-    answer->pending = std::move(pending);
-    answer->pending->on_client_gone([weak = std::weak_ptr(answer)] {
+    auto const cancel = [weak = std::weak_ptr(answer)] {
       if (auto const alive = weak.lock()) alive->work.cancel();
-    });
+    };
+    answer->place = services->requests->enter(head, wanted.model, cancel);
+    answer->pending = with_request_id(pending, answer->place->id());
+    answer->pending->on_client_gone(cancel);
+    auto labelled = forwarded;
+    labelled.label.request_id = answer->place->id();
     http::LocalCallbacks callbacks;
-    callbacks.on_head = [answer](int status, http::Headers const&) { answer->status = status; };
+    callbacks.on_head = [answer](int status, http::Headers const&) {
+      answer->status = status;
+      answer->place->heard();
+    };
     callbacks.on_data = [answer](std::string_view bytes) {
       answer->too_long = answer->too_long || answer->body.size() + bytes.size() > kVectorLimitBytes;
       if (!answer->too_long) answer->body += bytes;
@@ -274,11 +293,12 @@ Reply embed(SharedServices const& services, Request const& request, bool older) 
     callbacks.on_done = [services, answer, model = wanted.model, shown,
                          older](Status const& status) {
       answer->work.release();
+      answer->place->leave();
       answer->pending->complete(status || answer->too_long
                                     ? embedded(*answer, shown, older)
                                     : refuse(*services, model, status.error()));
     };
-    answer->work.hold(services->engines.forward(forward_request(wanted), std::move(callbacks)));
+    answer->work.hold(services->engines.forward(std::move(labelled), std::move(callbacks)));
   }};
 }
 

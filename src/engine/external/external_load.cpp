@@ -123,6 +123,7 @@ std::shared_ptr<LoadedEngine> LoadJob::external_engine(ExternalEngine const& cho
   engine->info.device = "external";
   engine->info.dtype = "unknown";
   engine->info.engine = chosen.name;
+  engine->version = chosen.name;
   engine->info.url = remote.url;
   engine->info.since = utc_now();
   engine->busy_threads = chosen.threads;

@@ -80,6 +80,7 @@ int describe(std::string const& model, Flags const& flags) {
                               {"default_dtype", "Q4_1"},
                               {"context_length", 2048},
                               {"vocab_size", 100},
+                              {"llama_cpp", "fake-1"},
                               {"name", model}};
   fmt::print("{}\n", json::serialize(facts));
   return 0;
@@ -157,8 +158,16 @@ void complete(World& world, Connection& client, std::string const& body) {
                                                    {"tokens_evaluated", inputs}}));
   }
   if (misbehave(world, client, count)) return;
-  client.send_event(json::serialize(json::object{
-      {"content", ""}, {"stop", true}, {"tokens_predicted", count}, {"tokens_evaluated", inputs}}));
+  client.send_event(json::serialize(json::object{{"content", ""},
+                                                 {"stop", true},
+                                                 {"tokens_predicted", count},
+                                                 {"tokens_evaluated", inputs},
+                                                 {"timings",
+                                                  {{"cache_n", 0},
+                                                   {"prompt_n", inputs},
+                                                   {"prompt_ms", 8.0},
+                                                   {"predicted_n", count},
+                                                   {"predicted_ms", (count - 1) * 20.0}}}}));
   client.end_stream();
 }
 

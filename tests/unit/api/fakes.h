@@ -101,6 +101,36 @@ class FakeRegistry : public registry::Registry {
   Result<registry::PerformanceSummary> summarize_performance(std::int64_t) override {
     return registry::PerformanceSummary{};
   }
+  Result<registry::RunAnswer> run_figures(registry::RunQuestion const& question) override {
+    run_question = question;
+    return run_answer;
+  }
+  Result<registry::RunComparison> compare_runs(std::string_view) override { return run_comparison; }
+  Result<std::vector<registry::PerformanceRow>> runs_after(registry::RunFilter const&,
+                                                           std::int64_t after, int limit) override {
+    std::vector<registry::PerformanceRow> page;
+    for (auto const& run : runs)
+      if (run.id > after && static_cast<int>(page.size()) < limit) page.push_back(run);
+    return page;
+  }
+  Result<std::vector<registry::PerformanceRow>> runs_before(registry::RunFilter const&,
+                                                            std::int64_t, int) override {
+    return runs;
+  }
+  Result<std::optional<bool>> switch_state(std::string_view name) override {
+    auto const found = switches.find(std::string(name));
+    return found == switches.end() ? std::nullopt : std::optional<bool>(found->second);
+  }
+  Status remember_switch(std::string_view name, bool on) override {
+    switches[std::string(name)] = on;
+    return {};
+  }
+
+  registry::RunQuestion run_question;
+  registry::RunAnswer run_answer;
+  registry::RunComparison run_comparison;
+  std::vector<registry::PerformanceRow> runs;
+  std::map<std::string, bool> switches;
 
   std::vector<registry::Model> rows;
 
@@ -308,7 +338,7 @@ class ApiFixture {
         downloader(hub::Downloader::create(*client, {}, {})),
         hub{*client, {}, *downloader},
         router(api::make_router({registry, engines, locations, usage, mirror, settings, jobs, hub,
-                                 "9.9.9", timers, feed})) {}
+                                 "9.9.9", timers, feed, metrics})) {}
   /// Jobs end before what they work with.
   ~ApiFixture() { jobs.shutdown(); }
 
@@ -367,6 +397,7 @@ class ApiFixture {
   jobs::JobBook jobs;
   FakeTimers timers;
   api::ModelFeed feed;
+  api::Metrics metrics;
   http::Router router;
   std::shared_ptr<FakePending> pending;
 

@@ -156,7 +156,12 @@ TEST_F(GenerateTest, CancelStopsTheEnginesWork) {
   eventually([&] { return forward("GET", "/fake/stats") == R"({"running":0,"left_early":1})"; },
              "the engine notices that the client left");
   EXPECT_EQ(service_->loaded()->active_requests, 0U);
-  EXPECT_TRUE(rows().empty()) << "a request that was called off has no result to record";
+  auto const found = rows();
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_TRUE(found[0].error_occurred);
+  EXPECT_EQ(found[0].error_code, "cancelled");
+  EXPECT_EQ(found[0].output_tokens, 2);
+  EXPECT_EQ(row("tiny").total_inferences, 0);
 }
 
 TEST_F(GenerateTest, MoreRequestsThanTheBoundAreRefused) {
@@ -191,6 +196,80 @@ TEST_F(GenerateTest, ASuccessfulRunIsRecordedBeforeItsEndIsTold) {
   EXPECT_TRUE(run.system_load_1min);
   EXPECT_TRUE(run.time_to_first_token_ms);
   EXPECT_EQ(row("tiny").total_inferences, 1);
+  EXPECT_EQ(run.model_name, "tiny");
+  EXPECT_EQ(run.endpoint, "/api/generate");
+  EXPECT_EQ(run.engine_version, "fake-1");
+  EXPECT_GE(run.queue_wait_ms.value_or(-1), 0);
+  EXPECT_GT(run.engine_mem_mb.value_or(0), 0);
+  // What the engine said of itself.
+  EXPECT_EQ(run.cached_tokens, 0);
+  EXPECT_EQ(run.prefill_ms, 8);
+  EXPECT_EQ(run.decode_ms, 40);
+  EXPECT_EQ(run.decode_tokens_per_second, 50);
+  EXPECT_TRUE(run.inter_token_mean_ms);
+  EXPECT_LE(run.inter_token_p95_ms.value_or(1e9), run.inter_token_max_ms.value_or(0));
+}
+
+TEST_F(GenerateTest, ARunThatPassesThroughIsRecordedWithTheEnginesCounts) {
+  load_with("");
+  // The fake engine answers with what it was asked.
+  std::string const body =
+      R"({"usage":{"prompt_tokens":11,"completion_tokens":5},)"
+      R"("timings":{"cache_n":3,"prompt_n":8,"prompt_ms":4.0,"predicted_n":5,"predicted_ms":20.0}})";
+  (void)forward("POST", "/v1/chat/completions", body);
+  auto const found = rows();
+  ASSERT_EQ(found.size(), 1U);
+  auto const& run = found[0];
+  EXPECT_EQ(run.endpoint, "/v1/chat/completions");
+  EXPECT_EQ(run.input_tokens, 11);
+  EXPECT_EQ(run.output_tokens, 5);
+  EXPECT_EQ(run.cached_tokens, 3);
+  EXPECT_EQ(run.prefill_tokens_per_second, 2000);
+  EXPECT_EQ(run.decode_tokens_per_second, 200);
+  EXPECT_FALSE(run.time_to_first_token_ms) << "a whole answer does not say when it began";
+  EXPECT_FALSE(run.error_occurred);
+  EXPECT_EQ(row("tiny").total_inferences, 1);
+}
+
+TEST_F(GenerateTest, CountingTokensIsNoRun) {
+  load_with("");
+  (void)forward("POST", "/tokenize", "{}");
+  (void)forward("POST", "/v1/messages/count_tokens", "{}");
+  (void)forward("GET", "/fake/stats");
+  EXPECT_TRUE(rows().empty());
+}
+
+TEST_F(GenerateTest, WhoListensHearsOfEveryRunAlsoWithLoggingOff) {
+  std::mutex mutex;
+  std::vector<std::string> heard;
+  options_.performance_logging = false;
+  options_.on_run = [&](std::string const& model, registry::PerformanceRow const& row) {
+    std::lock_guard const lock(mutex);
+    heard.push_back(model + " " + row.endpoint.value_or("?"));
+  };
+  start_service();
+  load_with("");
+  EXPECT_FALSE(service_->performance_logging());
+  ASSERT_TRUE(*generate({.prompt = "hello", .max_tokens = 2}).result);
+  (void)forward("POST", "/v1/embeddings", "{}");
+  {
+    std::lock_guard const lock(mutex);
+    EXPECT_EQ(heard, (std::vector<std::string>{"tiny /api/generate", "tiny /v1/embeddings"}));
+  }
+  EXPECT_TRUE(rows().empty());
+  service_.reset();  // before what it tells
+}
+
+TEST_F(GenerateTest, WaitingAndWorkingRequestsAreCounted) {
+  load_with("--hold-after 0");
+  EXPECT_EQ(service_->request_counts().working, 0U);
+  std::vector<Listener> listeners(3);
+  for (auto& listener : listeners) service_->generate({.prompt = "x"}, listener.callbacks());
+  eventually([&] { return service_->request_counts().working == 3; }, "three requests work");
+  EXPECT_EQ(service_->request_counts().waiting, 0U);
+  ASSERT_TRUE(unload());
+  for (auto& listener : listeners) listener.wait();
+  eventually([&] { return service_->request_counts().waiting == 0; }, "none is left");
 }
 
 TEST_F(GenerateTest, AFailedRunIsRecordedWithItsError) {

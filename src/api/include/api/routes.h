@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "access/gate.h"
+#include "api/metrics.h"
 #include "api/model_feed.h"
 #include "cache/locations.h"
 #include "cache/usage_monitor.h"
@@ -23,6 +25,9 @@ namespace homelab::api {
 
 class RequestBook;
 
+/// Under which the registry remembers whether runs are logged.
+inline constexpr std::string_view kLoggingSwitch = "performance_logging";
+
 /// What the routes call. Everything outlives the server; the job book is shut down first.
 struct Services {
   registry::Registry& registry;
@@ -36,6 +41,8 @@ struct Services {
   std::string version;
   http::Timers& timers;
   ModelFeed& feed;
+  Metrics& metrics;
+  std::shared_ptr<access::Gate> gate;               ///< looks at every request first
   std::shared_ptr<RequestBook> requests = nullptr;  ///< made by make_router when there is none
 };
 
@@ -43,6 +50,7 @@ struct Services {
 [[nodiscard]] http::Router make_router(Services services);
 /// Only the Hub mirror at the root ("/api/models/...", "/<id>/resolve/...") and /health: for
 /// `homelab-llm mirror`.
-[[nodiscard]] http::Router make_mirror_router(mirror::Mirror const& mirror);
+[[nodiscard]] http::Router make_mirror_router(mirror::Mirror const& mirror,
+                                              std::shared_ptr<access::Gate> const& gate);
 
 }  // namespace homelab::api

@@ -113,7 +113,10 @@ class Settings {
   [[nodiscard]] std::vector<std::string> preload() const;  ///< registered names, in this order
   /// How long removed files can be brought back; 0 = deleted at once.
   [[nodiscard]] std::chrono::hours trash_time() const;
-  [[nodiscard]] std::string log_level() const;  ///< debug, info, warn or error
+  [[nodiscard]] std::optional<bool> log_runs() const;      ///< nullopt = as switched last
+  [[nodiscard]] std::chrono::days runs_keep_time() const;  ///< 0 = for ever
+  [[nodiscard]] std::int64_t runs_keep() const;            ///< 0 = all
+  [[nodiscard]] std::string log_level() const;             ///< debug, info, warn or error
 
   /// Things that are set but probably not meant (an empty HF_HOME, a relative cache path), one
   /// sentence each.

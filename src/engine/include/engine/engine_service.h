@@ -20,6 +20,7 @@
 #include "cache/locations.h"
 #include "engine/external_engine.h"
 #include "engine/log_file.h"
+#include "engine/run_label.h"
 #include "engine/sandbox_report.h"
 #include "hub/downloader.h"
 #include "registry/registry.h"
@@ -69,7 +70,11 @@ struct Options {
   std::chrono::milliseconds health_interval{5000};
   /// Hears of every change, in order, on the service loop; must not block. May be empty.
   std::function<void(ModelChange const&)> on_change = {};
-  bool sandbox = true;  ///< engines give up what they do not need
+  /// Hears of every run that reached an engine, with the row that it left (or would have left), on
+  /// an I/O loop or the service loop; must not block. May be empty.
+  std::function<void(std::string const& model, registry::PerformanceRow const&)> on_run = {};
+  bool performance_logging = true;  ///< rows are written
+  bool sandbox = true;              ///< engines give up what they do not need
   /// How long a load may do nothing: no processor time, no reading. A slow one has all the time.
   std::chrono::milliseconds health_timeout{600'000};
   /// How long an engine with requests may do nothing and answer nothing; 0 = for ever.
@@ -120,6 +125,7 @@ struct GenerateRequest {
   /// More of the engine's parameters under its own names (top_k, min_p, seed, stop, ...), checked
   /// by who asks; what is absent is as in the original.
   json::object parameters = {};
+  RunLabel label = {};
 };
 
 struct GenerateStats {
@@ -141,6 +147,7 @@ struct ForwardRequest {
   /// How long the model stays loaded without a request after this one; negative = for ever; none =
   /// as configured.
   std::optional<std::chrono::seconds> keep_alive = std::nullopt;
+  RunLabel label = {};
 };
 
 /// Events of one generation, in order, on an I/O loop.
@@ -204,6 +211,7 @@ class EngineService {
   /// All of them, by name.
   [[nodiscard]] virtual std::vector<LoadedModel> all_loaded() const = 0;
   [[nodiscard]] virtual std::vector<JobView> jobs() const = 0;
+  [[nodiscard]] virtual RequestCounts request_counts() const { return {}; }
   /// How long requests for this model are refused because its last load or run failed; 0 = not.
   [[nodiscard]] virtual std::chrono::seconds retry_after(std::string const& model) const = 0;
 

@@ -1,5 +1,6 @@
 #pragma once
 // What a route sees: plain values, free of sockets.
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -35,7 +36,9 @@ struct Request {
   std::string query;   ///< raw, without '?'
   Headers headers;
   std::string body;
-  std::string remote;  ///< "127.0.0.1:50312"
+  std::string remote;      ///< "127.0.0.1:50312"
+  std::string_view route;  ///< pattern of the route, lives as long as the router; "" when none
+  std::chrono::steady_clock::time_point begun{};  ///< its head was complete
   /// Values of {name} segments of the route, percent-decoded once; {name...} (rest of the path)
   /// stays encoded.
   std::vector<std::pair<std::string, std::string>> path_values;

@@ -27,8 +27,16 @@ class Router {
   using HeadFilter = std::function<void(Request const&, int status, Headers&)>;
   void on_head(HeadFilter filter) { head_filter_ = std::move(filter); }
 
+  /// Told of every answer when its head is made. Must be thread-safe and must not block.
+  using Observer = std::function<void(Request const&, int status)>;
+  void on_answer(Observer observer) { observer_ = std::move(observer); }
+  void observe(Request const& request, int status) const {
+    if (observer_) observer_(request, status);
+  }
+
   struct Match {
     Handler const* handler = nullptr;  ///< null: see `allowed`
+    std::string_view pattern;          ///< as given to add(); lives as long as the router
     std::size_t body_limit_bytes = 1 << 20;
     std::vector<std::pair<std::string, std::string>> path_values;
     std::vector<std::string> allowed;  ///< path known, method not
@@ -42,6 +50,7 @@ class Router {
  private:
   struct Route {
     std::string method;
+    std::string pattern;
     std::vector<std::string> segments;
     Handler handler;
     std::size_t body_limit_bytes;
@@ -50,6 +59,7 @@ class Router {
   NotFound not_found_;
   NotAllowed not_allowed_;
   HeadFilter head_filter_;
+  Observer observer_;
 };
 
 }  // namespace homelab::http

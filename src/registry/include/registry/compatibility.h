@@ -30,5 +30,7 @@ struct LoadVerdict {
 /// True for 50 or more characters and 10 or more words of which more than 30 % repeat (contract §9;
 /// exactly 30 % of 10 words counts).
 [[nodiscard]] bool is_repetitive(std::string_view text);
+/// The part of the words that occurred before, 0 to below 1; nullopt for fewer than ten words.
+[[nodiscard]] std::optional<double> repetition_ratio(std::string_view text);
 
 }  // namespace homelab::registry

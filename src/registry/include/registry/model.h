@@ -89,7 +89,7 @@ struct LoadFacts {
   std::optional<std::string> version;  ///< revision name, "main"
 };
 
-/// One generation: a row of `performancelog`. Memory in MiB, times in ms.
+/// One run of a model: a row of `performancelog`. Memory in MiB, times in ms.
 struct PerformanceRow {
   std::int64_t id = 0;  ///< given by the database
   UtcTime timestamp{};
@@ -117,6 +117,21 @@ struct PerformanceRow {
   std::optional<std::string> model_dtype;
   std::optional<std::string> model_device;
   std::optional<std::string> quantization;
+  // From here on beside the original's columns.
+  std::optional<std::string> model_name = {};  ///< stays when the model's row goes
+  std::optional<std::string> request_id = {};
+  std::optional<std::string> endpoint = {};  ///< what the client called
+  std::optional<bool> streamed = {};
+  std::optional<std::string> error_code = {};      ///< "cancelled", "unavailable", ...
+  std::optional<double> queue_wait_ms = {};        ///< from the request to its begin on the engine
+  std::optional<std::int64_t> cached_tokens = {};  ///< of the prompt, that were not computed again
+  std::optional<double> prefill_ms = {}, prefill_tokens_per_second = {};  ///< of the other ones
+  std::optional<double> decode_ms = {}, decode_tokens_per_second = {};
+  std::optional<double> inter_token_mean_ms = {}, inter_token_p95_ms = {}, inter_token_max_ms = {};
+  std::optional<double> engine_mem_mb = {};
+  std::optional<double> repetition_ratio = {};  ///< of the words, where the text is known
+  std::optional<std::string> engine_version = {};
+  std::optional<std::string> parameters = {};  ///< JSON object: what the request asked for
 };
 
 /// Averages over the generations of one model that succeeded.

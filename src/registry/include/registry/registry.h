@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "registry/model.h"
+#include "registry/runs.h"
 
 namespace homelab::registry {
 
@@ -19,7 +20,8 @@ class Registry {
   /// copied to
   /// "<file>.backup-<schema>-<time>" first). kDataLoss: not a database or corrupted; the file is
   /// left untouched.
-  [[nodiscard]] static Result<std::unique_ptr<Registry>> open(std::filesystem::path const& file);
+  [[nodiscard]] static Result<std::unique_ptr<Registry>> open(std::filesystem::path const& file,
+                                                              Retention retention = {});
   virtual ~Registry() = default;  ///< flushes queued performance rows
 
   /// kAlreadyExists when the name is taken.
@@ -72,6 +74,24 @@ class Registry {
   [[nodiscard]] virtual Result<std::vector<PerformanceRow>> recent_performance(
       std::int64_t model_id, int limit) = 0;
   [[nodiscard]] virtual Result<PerformanceSummary> summarize_performance(std::int64_t model_id) = 0;
+
+  /// Percentiles and counts over any number of runs, out of their figures by hour and day. Waits
+  /// for no other call of this class but its like.
+  [[nodiscard]] virtual Result<RunAnswer> run_figures(RunQuestion const& question) = 0;
+  /// A model's newest runs against the 30 days before them.
+  [[nodiscard]] virtual Result<RunComparison> compare_runs(std::string_view model) = 0;
+  /// Rows in the order of ids, those with an id above `after`; 1,000 at most.
+  [[nodiscard]] virtual Result<std::vector<PerformanceRow>> runs_after(RunFilter const& filter,
+                                                                       std::int64_t after,
+                                                                       int limit) = 0;
+  /// The newest first, those with an id below `before`; 1,000 at most.
+  [[nodiscard]] virtual Result<std::vector<PerformanceRow>> runs_before(RunFilter const& filter,
+                                                                        std::int64_t before,
+                                                                        int limit) = 0;
+
+  /// A switch as it was set last, by this or an earlier process; nullopt: never.
+  [[nodiscard]] virtual Result<std::optional<bool>> switch_state(std::string_view name) = 0;
+  [[nodiscard]] virtual Status remember_switch(std::string_view name, bool on) = 0;
 };
 
 }  // namespace homelab::registry
