@@ -14,15 +14,25 @@ shift
 layer=$(mktemp -d)
 mount -t tmpfs tmpfs "$layer"
 mkdir "$layer/upper" "$layer/work" "$layer/root"
+# FOLDER is covered by a whiteout before anything is mounted: it may change meanwhile, so it cannot be deleted.
+parent=
+while IFS= read -r -d / name; do
+  [ -n "$name" ] || continue
+  parent=$parent/$name
+  mkdir "$layer/upper$parent"
+  chmod --reference="$parent" "$layer/upper$parent"
+  chown --reference="$parent" "$layer/upper$parent"
+done <<<"$folder"
+mknod "$layer/upper$folder" c 0 0
 mount -t overlay overlay -o "lowerdir=/,upperdir=$layer/upper,workdir=$layer/work" "$layer/root"
 cd "$layer/root"
-rm -rf ".$folder" # before anything of the host is mounted in it
 while [ "$1" != -- ]; do
   mkdir -p ".${1##*:}"
   mount --bind "${1%%:*}" ".${1##*:}"
   shift
 done
 shift
+[ "$(id -u)" -ne 0 ] || [ ! -d root ] || chmod 0711 root # as in our image
 mkdir -p proc dev .old
 mount --rbind /proc proc
 mount --rbind /dev dev
