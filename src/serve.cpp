@@ -8,6 +8,7 @@
 #include "application.h"
 #include "base/log.h"
 #include "cli/settings_locations.h"
+#include "gate_options.h"
 #include "http/server.h"
 #include "mirror/mirror.h"
 
@@ -108,7 +109,8 @@ int serve_mirror(config::Settings const& settings, std::string const& root, std:
   http::ServerOptions options;
   options.host = host;
   options.port = port;
-  auto server = http::Server::start(loops, options, api::make_mirror_router(mirror));
+  auto server =
+      http::Server::start(loops, options, api::make_mirror_router(mirror, make_gate(settings)));
   if (!server) {
     std::fputs(("error: " + server.error().message + "\n").c_str(), stderr);
     return 1;

@@ -3,7 +3,6 @@
 #include "cache_work.h"
 #include "care/repo_rows.h"
 #include "care/usage.h"
-#include "cors.h"
 #include "dialects.h"
 #include "job_json.h"
 #include "replies.h"
@@ -30,7 +29,6 @@ Result<jobs::JobResult> carry_out(Services const& services, CacheChoice const& c
 }
 
 Reply add(SharedServices const& services, Request const& request) {
-  if (auto refusal = refuse_other_origin(request)) return *std::move(refusal);
   auto wanted = read_cache_job(request);
   if (!wanted) return std::move(wanted).error();
   auto const job =

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 
-#include "base/strings.h"
 #include "replies.h"
 
 namespace homelab::api {
@@ -12,14 +11,23 @@ namespace {
 constexpr std::array<std::string_view, 7> kMethods{"DELETE", "GET",  "HEAD", "OPTIONS",
                                                    "PATCH",  "POST", "PUT"};
 
+http::Response disallowed(std::string_view what) {
+  auto response = text_reply(400, "Disallowed CORS " + std::string(what));
+  response.headers.set("vary", "Origin");
+  return response;
+}
+
 }  // namespace
 
-std::optional<http::Response> preflight(http::Request const& request) {
+std::optional<http::Response> preflight(http::Request const& request,
+                                        access::OriginRule const& origins) {
   auto const origin = request.headers.find("origin");
   auto const method = request.headers.find("access-control-request-method");
   if (request.method != "OPTIONS" || !origin || !method) return std::nullopt;
+  if (!origins.allows(*origin, request.headers.find("host").value_or("")))
+    return disallowed("origin");
   bool const allowed = std::find(kMethods.begin(), kMethods.end(), *method) != kMethods.end();
-  auto response = text_reply(allowed ? 200 : 400, allowed ? "OK" : "Disallowed CORS method");
+  auto response = allowed ? text_reply(200, "OK") : disallowed("method");
   response.headers.set("access-control-allow-origin", *origin);
   response.headers.set("access-control-allow-credentials", "true");
   response.headers.set("access-control-allow-methods",
@@ -27,31 +35,24 @@ std::optional<http::Response> preflight(http::Request const& request) {
   response.headers.set("access-control-max-age", "600");
   if (auto const headers = request.headers.find("access-control-request-headers"))
     response.headers.set("access-control-allow-headers", *headers);
+  if (request.headers.find("access-control-request-private-network"))
+    response.headers.set("access-control-allow-private-network", "true");
   response.headers.set("vary", "Origin");
   return response;
 }
 
-std::optional<http::Response> refuse_other_origin(http::Request const& request) {
-  auto const origin = request.headers.find("origin");
-  if (!origin) return std::nullopt;
-  auto const host = request.headers.find("host").value_or("");
-  auto const scheme = origin->find("://");
-  if (scheme != std::string::npos && !host.empty() &&
-      to_lower(origin->substr(scheme + 3)) == to_lower(host))
-    return std::nullopt;
-  return detail_reply(403,
-                      "Only the server's own page and programs may do this; the request comes from "
-                      "a page of another origin");
-}
-
-void add_cors(http::Request const& request, http::Headers& headers) {
+void add_cors(http::Request const& request, access::OriginRule const& origins,
+              http::Headers& headers) {
   auto const origin = request.headers.find("origin");
   if (!origin || headers.find("access-control-allow-origin")) return;
+  if (!origins.any()) headers.add("vary", "Origin");
+  if (!origins.allows(*origin, request.headers.find("host").value_or(""))) return;
   // A browser refuses "*" for a request with cookies.
   bool const cookies = request.headers.find("cookie").has_value();
-  headers.set("access-control-allow-origin", cookies ? *origin : "*");
+  bool const everybody = origins.any() && !cookies;
+  headers.set("access-control-allow-origin", everybody ? "*" : *origin);
   headers.set("access-control-allow-credentials", "true");
-  if (cookies) headers.add("vary", "Origin");
+  if (origins.any() && cookies) headers.add("vary", "Origin");
 }
 
 }  // namespace homelab::api

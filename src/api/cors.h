@@ -1,20 +1,17 @@
 #pragma once
-// Cross-origin rules of the original: any origin, method and header (contract §2.0).
+// Cross-origin fields of the original's form (contract §2.0), for the pages that the owner allows.
 #include <optional>
-#include <vector>
 
+#include "access/origin_rule.h"
 #include "http/message.h"
 
 namespace homelab::api {
 
 /// The answer to a preflight; nullopt when the request is none.
-[[nodiscard]] std::optional<http::Response> preflight(http::Request const& request);
-/// Adds the fields that a cross-origin request gets with every answer.
-void add_cors(http::Request const& request, http::Headers& headers);
-
-/// The 403 for a browser's request that comes from a page of another origin; nullopt for all other
-/// requests. For our own routes that change files: the original had none, so no page relies on
-/// them, and a page that a user merely visits must not delete their models.
-[[nodiscard]] std::optional<http::Response> refuse_other_origin(http::Request const& request);
+[[nodiscard]] std::optional<http::Response> preflight(http::Request const& request,
+                                                      access::OriginRule const& origins);
+/// Adds the fields that a page of another origin needs to read the answer, if it may.
+void add_cors(http::Request const& request, access::OriginRule const& origins,
+              http::Headers& headers);
 
 }  // namespace homelab::api

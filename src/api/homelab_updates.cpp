@@ -4,7 +4,6 @@
 #include <semaphore>
 
 #include "base/strings.h"
-#include "cors.h"
 #include "dialects.h"
 #include "hub/hub_api.h"
 #include "json_text.h"
@@ -90,7 +89,6 @@ Reply look_for_update(Services const& services, Turns& turns, Request const& req
 
 /// `homelab-llm update --check` asked the Hub itself.
 Reply keep_answer(Services const& services, Request const& request) {
-  if (auto refusal = refuse_other_origin(request)) return *std::move(refusal);
   BodyReader body(request);
   bool const available = body.boolean("update_available");
   auto const commit = body.optional_text("local_commit");

@@ -1,9 +1,10 @@
 #include "api/routes.h"
 
-#include "cors.h"
 #include "dialects.h"
+#include "doorman.h"
 #include "replies.h"
 #include "request_book.h"
+#include "route_needs.h"
 
 namespace homelab::api {
 namespace {
@@ -12,20 +13,19 @@ using http::Request;
 using http::Response;
 
 void add_common_rules(http::Router& router) {
-  router.on_not_found([](Request const& request) {
-    if (auto answer = preflight(request)) return *std::move(answer);
-    return detail_reply(404, "Not Found");
-  });
-  router.on_not_allowed([](Request const& request, std::vector<std::string> const& allowed) {
-    if (auto answer = preflight(request)) return *std::move(answer);
+  router.on_not_found([](Request const&) { return detail_reply(404, "Not Found"); });
+  router.on_not_allowed([](Request const&, std::vector<std::string> const& allowed) {
     Response response = detail_reply(405, "Method Not Allowed");
     std::string methods;
     for (std::string const& method : allowed) methods += (methods.empty() ? "" : ", ") + method;
     response.headers.set("allow", methods);
     return response;
   });
-  router.on_head(
-      [](Request const& request, int, http::Headers& headers) { add_cors(request, headers); });
+}
+
+/// The Hub's routes can only be read; what they give is for those who may use the server.
+access::Need need_of_mirror(std::string_view, std::string_view pattern) {
+  return pattern.empty() || pattern == "/health" ? access::Need::kOpen : access::Need::kUse;
 }
 
 }  // namespace
@@ -35,6 +35,7 @@ http::Router make_router(Services services) {
   auto const shared = std::make_shared<Services const>(std::move(services));
   http::Router router;
   add_common_rules(router);
+  guard(router, shared->gate, need_of);
   add_system_routes(router, shared);
   add_cache_routes(router, shared);
   add_job_routes(router, shared);
@@ -61,9 +62,11 @@ http::Router make_router(Services services) {
   return router;
 }
 
-http::Router make_mirror_router(mirror::Mirror const& mirror) {
+http::Router make_mirror_router(mirror::Mirror const& mirror,
+                                std::shared_ptr<access::Gate> const& gate) {
   http::Router router;
   add_common_rules(router);
+  guard(router, gate, need_of_mirror);
   add_health_route(router);
   add_mirror_routes(router, "", mirror);
   return router;

@@ -68,6 +68,21 @@ bool is_url(std::string_view text) {
          text.find_first_of(" \t?#\"<>") == std::string_view::npos;
 }
 
+template <bool (*good)(std::string_view)>
+bool every(std::string_view text) {
+  std::string const list(text);
+  auto const parts = split(list, ',');
+  return std::all_of(parts.begin(), parts.end(),
+                     [](std::string_view part) { return trim(part).empty() || good(trim(part)); });
+}
+bool is_host_name(std::string_view text) { return text == "*" || is_host(text); }
+bool is_origin(std::string_view text) {
+  auto const scheme = text.find("://");
+  if (text == "*") return true;
+  return scheme != std::string_view::npos && scheme > 0 && text.size() > scheme + 3 &&
+         text.find_first_of(" /?#@", scheme + 3) == std::string_view::npos;
+}
+
 bool is_log_level(std::string_view text) {
   static constexpr std::array<std::string_view, 4> kLevels{"debug", "info", "warn", "error"};
   return std::find(kLevels.begin(), kLevels.end(), to_lower(trim(text))) != kLevels.end();
@@ -97,6 +112,11 @@ constexpr std::array kRules{
     Rule{"HOMELAB_LLM_HOST", is_host, "a host name or an IP address, for example 127.0.0.1"},
     Rule{"HOMELAB_LLM_PORT", whole<0, 65535>, "a port number from 0 to 65535"},
     Rule{"HOMELAB_LLM_ALLOW_REMOTE", is_switch, "true or false"},
+    Rule{"HOMELAB_LLM_ALLOWED_HOSTS", every<is_host_name>,
+         "names separated by commas, without ports, for example homelab-llm,.example.org, or *"},
+    Rule{"HOMELAB_LLM_CORS_ORIGINS", every<is_origin>,
+         "origins separated by commas, as browsers send them, for example "
+         "https://chat.example.org,http://nas:*, or *"},
     Rule{"HF_ENDPOINT", is_url,
          "a URL that begins with http:// or https://, without blanks and query"},
     Rule{"HF_TOKEN", is_token, "a token of printable characters without blanks"},

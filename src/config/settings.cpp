@@ -102,6 +102,12 @@ int Settings::port() const { return whole_number("HOMELAB_LLM_PORT"); }
 bool Settings::allow_remote() const {
   return parse_switch(text("HOMELAB_LLM_ALLOW_REMOTE")).value_or(false);
 }
+std::vector<std::string> Settings::allowed_hosts() const {
+  return names("HOMELAB_LLM_ALLOWED_HOSTS");
+}
+std::vector<std::string> Settings::cors_origins() const {
+  return names("HOMELAB_LLM_CORS_ORIGINS");
+}
 
 std::filesystem::path Settings::database_path() const {
   return expand_path(text("DATABASE_PATH"), false);

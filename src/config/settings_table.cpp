@@ -37,6 +37,14 @@ constexpr std::array kTable{
     Setting{"HOMELAB_LLM_ALLOW_REMOTE", "--allow-remote", "false",
             "Must be true to listen on an address that other machines can reach: there is no API "
             "key protection yet."},
+    Setting{"HOMELAB_LLM_ALLOWED_HOSTS", "", "",
+            "Further names under which the server may be called, separated by commas; .example.org "
+            "also means every name below it, * every name. Addresses, localhost and this machine's "
+            "own names need not be listed."},
+    Setting{"HOMELAB_LLM_CORS_ORIGINS", "", "",
+            "Web pages that may use the server from a browser, separated by commas: "
+            "https://chat.example.org, http://nas:* (any port), * (every page). Unset: pages that "
+            "this machine itself serves. The server's own page always may."},
     Setting{"HF_HOME", "", "",
             "Home of the Hub's own tools: the cache is its hub/ folder, the token its file token."},
     Setting{"HF_HUB_CACHE", "", "",

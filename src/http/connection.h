@@ -59,6 +59,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   [[nodiscard]] Next linger();
   [[nodiscard]] Next dispatch();
   [[nodiscard]] bool fill_request();
+  /// False: the doorman answered instead.
+  [[nodiscard]] bool enter(bool has_body);
   [[nodiscard]] Response unrouted(std::vector<std::string> const& allowed) const;
   [[nodiscard]] Io receive(std::size_t at_most);
   void prepare_next_request();

@@ -75,6 +75,7 @@ Connection::Next Connection::begin_request(std::size_t head_bytes) {
   match_ = core_->router.match(request_.method, request_.path);
   request_.route = match_.pattern;
   request_.begun = std::chrono::steady_clock::now();
+  if (!enter(head.has_body())) return Next::kAgain;
   if (!head.has_body()) return dispatch();
 
   if (refusal = parser_->begin_body(request_.body, match_.body_limit_bytes); refusal) {
@@ -102,6 +103,21 @@ bool Connection::fill_request() {
   request_.path = target->path;
   request_.query = target->query;
   return true;
+}
+
+bool Connection::enter(bool has_body) {
+  Router::Entry entry{internal_error(), nullptr};
+  (void)call_contained("the doorman",
+                       [&] { entry = core_->router.enter(request_, match_.pattern); });
+  request_.visit = std::move(entry.visit);
+  if (!entry.answer) return true;
+  if (has_body) {  // it is not read, so where the next request would begin is not known
+    keep_alive_ = false;
+    unread_input_ = true;
+  }
+  parser_.reset();
+  begin_response(*std::move(entry.answer));
+  return false;
 }
 
 Connection::Next Connection::read_body() {

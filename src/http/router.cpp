@@ -90,6 +90,12 @@ void Router::add(std::string method, std::string const& pattern, Handler handler
   routes_.push_back(std::move(route));
 }
 
+std::vector<std::pair<std::string, std::string>> Router::routes() const {
+  std::vector<std::pair<std::string, std::string>> all;
+  for (Route const& route : routes_) all.emplace_back(route.method, route.pattern);
+  return all;
+}
+
 Router::Match Router::match(std::string_view method, std::string_view raw_path) const {
   Match result;
   Route const* best = nullptr;
@@ -127,6 +133,10 @@ Response Router::not_allowed(Request const& request,
     response.headers.set("allow", list);
   }
   return response;
+}
+
+Router::Entry Router::enter(Request const& request, std::string_view pattern) const {
+  return doorman_ ? doorman_(request, pattern) : Entry{};
 }
 
 void Router::filter_head(Request const& request, int status, Headers& headers) const {

@@ -1,6 +1,9 @@
 """What holds for all routes (contract §2.0), and the page."""
 
+import socket
+
 import pytest
+from contract_house import House
 
 
 def test_unknown_paths_are_404_in_the_common_shape(house):
@@ -28,24 +31,75 @@ def test_a_trailing_slash_redirects_to_the_path_without_it(house):
     assert house.http.post("/api/models/", json=body, follow_redirects=True).status_code == 201
 
 
-def test_simple_requests_from_other_origins_are_allowed(house):
+def test_a_page_of_another_origin_may_neither_read_nor_change(house):
+    # The original let every page in: one that a user merely visited could read the list of models and delete them.
     answer = house.http.get("/api/status", headers={"origin": "http://elsewhere.example"})
-    assert answer.headers["access-control-allow-origin"] == "*"
-    assert answer.headers["access-control-allow-credentials"] == "true"
-    assert "access-control-allow-origin" not in house.http.get("/api/status").headers
-    failed = house.http.get("/nowhere", headers={"origin": "http://elsewhere.example"})
-    assert failed.headers["access-control-allow-origin"] == "*"
+    assert answer.status_code == 200 and "access-control-allow-origin" not in answer.headers
+    assert answer.headers["vary"] == "Origin"
+    answer = house.http.post("/api/config/logging", json={"enable": True},
+                             headers={"origin": "http://elsewhere.example"})
+    assert answer.status_code == 403
+    assert "HOMELAB_LLM_CORS_ORIGINS=http://elsewhere.example" in answer.json()["detail"]
+    answer = house.http.options("/api/models/x", headers={
+        "origin": "http://elsewhere.example", "access-control-request-method": "DELETE"})
+    assert (answer.status_code, answer.text) == (400, "Disallowed CORS origin")
+    assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:3000", "https://127.0.0.1:8443"])
+def test_pages_of_this_machine_and_programs_without_a_page_may(house, origin):
+    for headers in [{"origin": origin}, {}]:
+        answer = house.http.post("/api/config/logging", json={"enable": True}, headers=headers)
+        assert answer.status_code == 200
+        assert answer.headers.get("access-control-allow-origin") == headers.get("origin")
 
 
 def test_preflight(house):
     answer = house.http.options("/api/models/x", headers={
-        "origin": "http://elsewhere.example", "access-control-request-method": "DELETE",
+        "origin": "http://localhost:3000", "access-control-request-method": "DELETE",
         "access-control-request-headers": "content-type,x-own"})
     assert (answer.status_code, answer.text) == (200, "OK")
-    assert answer.headers["access-control-allow-origin"] == "http://elsewhere.example"
+    assert answer.headers["access-control-allow-origin"] == "http://localhost:3000"
     assert answer.headers["access-control-allow-methods"] == "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
     assert answer.headers["access-control-allow-headers"] == "content-type,x-own"
     assert answer.headers["access-control-max-age"] == "600"
+
+
+@pytest.fixture(scope="module")
+def open_house(tmp_path_factory):
+    made = House(tmp_path_factory.mktemp("open"), HOMELAB_LLM_CORS_ORIGINS="*", HOMELAB_LLM_ALLOWED_HOSTS="llm.example")
+    yield made
+    made.http.close()
+    assert made.server.stop() == 0
+
+
+def test_with_every_origin_allowed_the_fields_are_the_original_s(open_house):
+    answer = open_house.http.get("/api/status", headers={"origin": "http://elsewhere.example"})
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.headers["access-control-allow-credentials"] == "true"
+    assert "access-control-allow-origin" not in open_house.http.get("/api/status").headers
+    failed = open_house.http.get("/nowhere", headers={"origin": "http://elsewhere.example"})
+    assert failed.headers["access-control-allow-origin"] == "*"
+    answer = open_house.http.options("/api/models/x", headers={
+        "origin": "http://elsewhere.example", "access-control-request-method": "DELETE"})
+    assert answer.headers["access-control-allow-origin"] == "http://elsewhere.example"
+
+
+def test_a_name_that_is_not_the_server_s_is_refused_with_the_setting_that_allows_it(house, open_house):
+    answer = house.http.get("/api/models", headers={"host": "llm.example:8000"})
+    assert answer.status_code == 403 and "HOMELAB_LLM_ALLOWED_HOSTS=llm.example" in answer.json()["detail"]
+    answer = house.http.get("/v1/models", headers={"host": "llm.example:8000"})
+    assert answer.status_code == 403 and "HOMELAB_LLM_ALLOWED_HOSTS" in answer.json()["error"]["message"]
+    assert house.http.get("/health", headers={"host": "llm.example"}).status_code == 200
+    assert open_house.http.get("/api/models", headers={"host": "llm.example"}).status_code == 200
+    assert open_house.http.get("/api/models", headers={"host": "other.example"}).status_code == 403
+
+
+def test_a_refused_request_is_answered_before_its_body_is_sent(house):
+    with socket.create_connection(("127.0.0.1", house.server.port), timeout=60) as connection:
+        connection.sendall(b"POST /api/models HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 500000\r\n"
+                           b"Expect: 100-continue\r\n\r\n")
+        assert connection.recv(64).startswith(b"HTTP/1.1 403 ")
 
 
 def test_answers_are_compact_json_in_utf8(house):

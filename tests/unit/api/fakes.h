@@ -338,7 +338,8 @@ class ApiFixture {
         downloader(hub::Downloader::create(*client, {}, {})),
         hub{*client, {}, *downloader},
         router(api::make_router({registry, engines, locations, usage, mirror, settings, jobs, hub,
-                                 "9.9.9", timers, feed, metrics})) {}
+                                 "9.9.9", timers, feed, metrics,
+                                 std::make_shared<access::Gate>(access::Gate::Options{})})) {}
   /// Jobs end before what they work with.
   ~ApiFixture() { jobs.shutdown(); }
 

@@ -120,7 +120,8 @@ TEST(MirrorRoutes, never_leave_the_repository) {
 TEST(MirrorRoutes, the_mirror_alone_stands_at_the_root) {
   ApiFixture api;
   write_repo(api, "models--org--smol");
-  http::Router const router = make_mirror_router(api.mirror);
+  http::Router const router =
+      make_mirror_router(api.mirror, std::make_shared<access::Gate>(access::Gate::Options{}));
   EXPECT_NE(router.match("GET", "/api/models/org/smol/refs").handler, nullptr);
   EXPECT_NE(router.match("HEAD", "/org/smol/resolve/main/config.json").handler, nullptr);
   EXPECT_NE(router.match("GET", "/health").handler, nullptr);

@@ -53,6 +53,34 @@ TEST(Server, GivesDecodedPathValuesAndTheRawTargetToTheHandler) {
   EXPECT_THAT(body, StartsWith("a b|/m/a%20b?q=%31|/m/a%20b|q=%31|v|127.0.0.1:"));
 }
 
+TEST(Server, AsksTheDoormanBeforeTheBodyAndWithTheRoutesPattern) {
+  Router router = echo_router();
+  router.before_all([](Request const& request, std::string_view pattern) -> Router::Entry {
+    if (!request.headers.find("x-refuse")) return {};
+    Response refusal = text(std::string(pattern));
+    refusal.status = 403;
+    return {refusal, nullptr};
+  });
+  RunningServer const running(std::move(router));
+  RawClient client(running.port());
+  // The body never comes.
+  client.send("POST /echo HTTP/1.1\r\nHost: x\r\nX-Refuse: 1\r\nContent-Length: 9\r\n\r\n");
+  std::string const answer = client.read_to_end();
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 403 "));
+  EXPECT_THAT(answer, EndsWith("\r\n\r\n/echo"));
+  EXPECT_THAT(talk(running.port(), get("/hello/a", "X-Refuse: 1\r\n")), EndsWith("/hello/{name}"));
+  EXPECT_THAT(talk(running.port(), get("/health")), EndsWith("ok"));
+}
+
+TEST(Server, RefusesWhatABrokenDoormanSaw) {
+  Router router = echo_router();
+  router.before_all([](Request const&, std::string_view) -> Router::Entry {
+    throw std::runtime_error("broken");
+  });
+  RunningServer const running(std::move(router));
+  EXPECT_THAT(talk(running.port(), get("/health")), StartsWith("HTTP/1.1 500 "));
+}
+
 TEST(Server, KeepsTheConnectionForTheNextRequest) {
   RunningServer const running(echo_router());
   RawClient client(running.port());

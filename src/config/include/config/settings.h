@@ -64,6 +64,9 @@ class Settings {
   [[nodiscard]] std::string host() const;
   [[nodiscard]] int port() const;
   [[nodiscard]] bool allow_remote() const;
+  /// Names under which the server may be called, besides its own.
+  [[nodiscard]] std::vector<std::string> allowed_hosts() const;
+  [[nodiscard]] std::vector<std::string> cors_origins() const;  ///< empty = this machine's pages
   [[nodiscard]] std::filesystem::path database_path() const;
   /// The user's text for the primary root with `~` expanded, absolute: PRIMARY_CACHE_PATH, else
   /// HF_HOME, else XDG_CACHE_HOME/huggingface, else ~/.cache/huggingface (design §3).

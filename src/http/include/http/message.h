@@ -39,6 +39,9 @@ struct Request {
   std::string remote;      ///< "127.0.0.1:50312"
   std::string_view route;  ///< pattern of the route, lives as long as the router; "" when none
   std::chrono::steady_clock::time_point begun{};  ///< its head was complete
+  /// What Router::before_all() noted about it; lives until the answer is sent or nobody waits for
+  /// it any more.
+  std::shared_ptr<void> visit;
   /// Values of {name} segments of the route, percent-decoded once; {name...} (rest of the path)
   /// stays encoded.
   std::vector<std::pair<std::string, std::string>> path_values;

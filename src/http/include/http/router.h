@@ -1,6 +1,8 @@
 #pragma once
 // From method and path to a handler. Immutable while the server runs.
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +36,16 @@ class Router {
     if (observer_) observer_(request, status);
   }
 
+  /// Sees the head of every request before its body is read and before its handler is called, also
+  /// where no route matches; `pattern` is the route's, "" when there is none. May answer instead,
+  /// and leave a note in the request. Runs on the I/O loops: thread-safe, must not block.
+  struct Entry {
+    std::optional<Response> answer;
+    std::shared_ptr<void> visit;  ///< becomes Request::visit
+  };
+  using Doorman = std::function<Entry(Request const&, std::string_view pattern)>;
+  void before_all(Doorman doorman) { doorman_ = std::move(doorman); }
+
   struct Match {
     Handler const* handler = nullptr;  ///< null: see `allowed`
     std::string_view pattern;          ///< as given to add(); lives as long as the router
@@ -41,11 +53,14 @@ class Router {
     std::vector<std::pair<std::string, std::string>> path_values;
     std::vector<std::string> allowed;  ///< path known, method not
   };
+  /// Method and pattern of everything that was added, in that order.
+  [[nodiscard]] std::vector<std::pair<std::string, std::string>> routes() const;
   [[nodiscard]] Match match(std::string_view method, std::string_view raw_path) const;
   [[nodiscard]] Response not_found(Request const& request) const;
   [[nodiscard]] Response not_allowed(Request const& request,
                                      std::vector<std::string> const& allowed) const;
   void filter_head(Request const& request, int status, Headers& headers) const;
+  [[nodiscard]] Entry enter(Request const& request, std::string_view pattern) const;
 
  private:
   struct Route {
@@ -60,6 +75,7 @@ class Router {
   NotAllowed not_allowed_;
   HeadFilter head_filter_;
   Observer observer_;
+  Doorman doorman_;
 };
 
 }  // namespace homelab::http
