@@ -39,12 +39,11 @@ LABEL org.opencontainers.image.title="Homelab LLM Server" \
       org.opencontainers.image.created="${CREATED}"
 COPY --from=build /out/ /
 COPY --from=sbom /sbom.spdx.json /usr/share/homelab-llm/sbom.spdx.json
-# A container's network is its own: publishing the port (-p, ports:) is what opens it, and HOMELAB_LLM_API_KEY closes it
-# to strangers. HOME is where the original's compose file mounts the cache, for every user.
+# A container's network is its own: publishing the port (-p, ports:) is what opens it. There are no API keys yet, so publish
+# to people you trust only. HOME is where the original's compose file mounts the cache, for every user.
 ENV HOMELAB_LLM_CONTAINER=1 \
     HOMELAB_LLM_HOST=0.0.0.0 \
     HOMELAB_LLM_ALLOW_REMOTE=true \
-    HOMELAB_LLM_ALLOW_NO_KEY=1 \
     HOME=/root
 WORKDIR /data
 EXPOSE 8000

@@ -50,6 +50,7 @@ class Answer : public std::enable_shared_from_this<Answer> {
 
   void run(http::Request const& request) {
     place_ = services_->requests->enter(request, wanted_.request.model, canceller());
+    wanted_.request.label.request_id = place_->id();
     pending_ = with_request_id(pending_, place_->id());
     pending_->on_client_gone(canceller());
     begin();

@@ -45,7 +45,6 @@ json::array list_of(Services const& services) {
 }
 
 Reply cancel(Services const& services, Request const& request) {
-  if (auto refusal = refuse_other_origin(request)) return *std::move(refusal);
   auto const id = request.path_value("id");
   if (!services.requests->cancel(id))
     return detail_reply(404, fmt::format("there is no request '{}' that runs or waits", id));

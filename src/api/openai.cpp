@@ -105,6 +105,7 @@ class Forwarded : public std::enable_shared_from_this<Forwarded> {
   /// The engine service loads what is named, if need be, and waits for its turn.
   void run(Wanted wanted) {
     place_ = services_->requests->enter(wanted.head, model_, [work = work_] { work->cancel(); });
+    wanted.request.label.request_id = place_->id();
     pending_ = with_request_id(pending_, place_->id());
     pending_->on_client_gone([work = work_] { work->cancel(); });
     auto const self = shared_from_this();

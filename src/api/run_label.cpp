@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
-#include <random>
 
 #include "base/hash.h"
 
@@ -19,7 +17,6 @@ constexpr std::size_t kHashedBytes = 1U << 20U;
 constexpr std::size_t kHashDigits = 16;
 constexpr std::size_t kOneParameterBytes = 512;
 constexpr std::size_t kParametersBytes = 4096;
-constexpr std::size_t kLongestId = 64;
 
 template <class List>
 bool is_in(List const& list, std::string_view key) {
@@ -52,30 +49,11 @@ std::string parameters_of(json::object const& fields) {
   return json::serialize(out);
 }
 
-bool is_good_id(std::string_view id) {
-  return !id.empty() && id.size() <= kLongestId &&
-         std::all_of(id.begin(), id.end(), [](char c) { return c > ' ' && c < '\x7F'; });
-}
-
-/// The client's, or one that no other run of this process has.
-std::string request_id(http::Request const& request) {
-  auto const given = request.headers.find("x-request-id");
-  if (given && is_good_id(*given)) return std::string(*given);
-  static std::string const process = [] {
-    constexpr std::uint64_t kDigits = 0xFFFFFFFF;
-    std::random_device random;
-    return std::to_string(random() & kDigits);
-  }();
-  static std::atomic<std::uint64_t> last{0};
-  return process + "-" + std::to_string(++last);
-}
-
 }  // namespace
 
 engine::RunLabel run_label(http::Request const& request, json::object const& fields) {
   engine::RunLabel label;
   label.endpoint = request.route;
-  label.request_id = request_id(request);
   label.streamed = get_bool(fields, "stream").value_or(false);
   label.prompt_hash = hash_of(fields);
   label.parameters = parameters_of(fields);

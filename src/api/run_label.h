@@ -6,7 +6,8 @@
 
 namespace homelab::api {
 
-/// Route, request id, whether it streams, hash of the prompt, and the parameters without the texts.
+/// Route, whether it streams, hash of the prompt, and the parameters without the texts.
+/// The request's id comes from the request book.
 [[nodiscard]] engine::RunLabel run_label(http::Request const& request, json::object const& fields);
 
 }  // namespace homelab::api

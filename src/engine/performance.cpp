@@ -119,7 +119,7 @@ registry::PerformanceRow generation_row(LoadedEngine const& engine, RunRecord re
   row.tokens_per_second = stats.tokens_per_second();
   row.temperature = request.temperature;
   row.top_p = request.top_p;
-  if (!row.top_k && !is_greedy(request) && !engine.remote) row.top_k = kTopK;
+  if (!row.top_k && !engine.remote) row.top_k = top_k_of(request);
   row.do_sample = request.do_sample;
   row.max_new_tokens = request.max_tokens;
   row.prompt_hash = prompt_hash(request.prompt);

@@ -63,8 +63,8 @@ def rows_of(house, name):
 
     with sqlite3.connect(house.folder / "models.db") as database:
         return database.execute(
-            "SELECT p.output_tokens, p.time_to_first_token_ms, p.model_device FROM performancelog p "
-            "JOIN modelregistry m ON m.id = p.model_registry_id WHERE m.model_name = ?", [name]).fetchall()
+            "SELECT p.output_tokens, p.time_to_first_token_ms, p.model_device, p.endpoint FROM performancelog p "
+            "JOIN modelregistry m ON m.id = p.model_registry_id WHERE m.model_name = ? ORDER BY p.id", [name]).fetchall()
 
 
 # ------------------------------------------------------------------------------------------ another house
@@ -104,8 +104,11 @@ def test_a_model_of_another_house_is_used_like_one_of_ours(houses):
     assert events[-1]["output_tokens"] == 8 and events[-1]["ttft_ms"] > 0
     assert near.server.call("GET", "/api/orchestrate/validate")[1]["status"] == "healthy"
 
-    until(lambda: len(rows_of(near, "away")) == 2, what="both rows")
-    assert all(tokens == 8 and first > 0 and device == "external" for tokens, first, device in rows_of(near, "away"))
+    until(lambda: len(rows_of(near, "away")) == 4, what="a row of every run")
+    rows = rows_of(near, "away")
+    assert [row[-1] for row in rows] == 2 * ["/v1/chat/completions"] + ["/api/generate", "/api/generate/stream"]
+    assert all(tokens == 8 and first > 0 for tokens, first, _, _ in rows[2:])
+    assert all(tokens > 0 and device == "external" for tokens, _, device, _ in rows)
     near.run("unload")
     assert near.server.call("GET", "/api/engines")[1]["engines"] == []
     assert far.server.call("GET", "/api/engines")[1]["engines"] != [], "it is the other house's own affair"

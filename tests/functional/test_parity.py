@@ -1,6 +1,6 @@
 """Who downloads what, and how often, when a local server, a container and plain Python share a cache: every order, every way
 of mounting, as root and as an ordinary user. In mount namespaces (tests/support/in_container.sh): what a container engine
-does, on machines without one (run as root: two users take part); tools/docker_e2e.sh tries the same with a real engine. The Hub counts bytes, the disk inodes.
+does, on machines without one (run as root: two users take part). The Hub counts bytes, the disk inodes.
 
 The table in docs/cache.md is what this file measured: HOMELAB_LLM_WRITE_DOCS=1 writes it anew."""
 
