@@ -100,7 +100,7 @@ constexpr std::array kTable{
     Setting{"HOMELAB_LLM_LOG_RUNS", "--log-runs", "",
             "on or off: a row for every run of a model. Unset: as it was switched last over the "
             "API, at first on."},
-    Setting{"HOMELAB_LLM_RUNS_KEEP_DAYS", "--runs-keep-days", "365",
+    Setting{"HOMELAB_LLM_RUNS_KEEP_DAYS", "--runs-keep-days", "0",
             "Days for which rows of runs are kept; 0 = for ever. Figures of them stay longer."},
     Setting{"HOMELAB_LLM_RUNS_KEEP", "--runs-keep", "1000000",
             "Rows of runs that are kept, the newest; 0 = all."},

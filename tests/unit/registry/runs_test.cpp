@@ -198,6 +198,18 @@ TEST_F(RunsTest, OldRowsGoButTheirFiguresStay) {
   EXPECT_EQ(ask({}).groups.at(0).runs, 705);
 }
 
+TEST_F(RunsTest, NothingIsTooOldUnlessSaid) {
+  log(run(now_ - days(4000)));
+  registry_->flush();
+  open();
+  for (int i = 0; i < 600; ++i) {  // upkeep comes at the start and after every 256 rows
+    log(run(now_));
+    if (i % 200 == 199) registry_->flush();
+  }
+  eventually("SELECT last_id FROM homelab_run_mark", 601);
+  EXPECT_EQ(count("SELECT COUNT(*) FROM performancelog"), 601);
+}
+
 TEST_F(RunsTest, OnlyTheNewestRowsAreKept) {
   for (int i = 0; i < 650; ++i) log(run(now_, i + 1));
   registry_->flush();

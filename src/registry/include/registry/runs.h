@@ -12,7 +12,7 @@ namespace homelab::registry {
 
 /// How long rows of runs are kept; figures of them stay longer (docs/decisions/0019).
 struct Retention {
-  std::chrono::days age{365};     ///< 0 = for ever
+  std::chrono::days age{0};       ///< 0 = for ever: an upgrade must not lose old rows
   std::int64_t rows = 1'000'000;  ///< 0 = as many as there are
 };
 
